@@ -1,0 +1,138 @@
+"""The data folder of one Breakwater: what lies where, whose turn it is, and which version wrote it."""
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import DomainError
+
+LAYOUT = 1
+"""Version of the data folder's layout. Raised only when an older program could break a newer folder."""
+
+POSTGRES_MAJOR = 18
+"""PostgreSQL cannot read the data of another major version, so it is part of the stamp."""
+
+LONGEST_SOCKET_PATH = 107
+"""Bytes that fit into `sun_path` of a Unix socket address on Linux (unix(7)), without the closing NUL."""
+
+
+class CannotStart(DomainError):
+    """The servers cannot start here; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """`BREAKWATER_HOME`: `pg/` data, `run/` sockets, `files/`, `logs/`, `VERSION`, `supervisor.json`."""
+
+    path: Path
+
+    @property
+    def postgres(self) -> Path:
+        return self.path / "pg"
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run"
+
+    @property
+    def files(self) -> Path:
+        return self.path / "files"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def stamp(self) -> Path:
+        return self.path / "VERSION"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "supervisor.json"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make this process the only one that runs servers here, or raise `CannotStart`.
+
+        A file lock, because the kernel drops it with the process, however that ends.
+        """
+        self.check_stamp()
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / "lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CannotStart(f"another Breakwater is running on {self.path}") from None
+            self._prepare()
+            yield
+
+    def _prepare(self) -> None:
+        for folder in (self.run, self.files, self.logs):
+            folder.mkdir(exist_ok=True)
+        self.run.chmod(0o700)
+        if not self.stamp.exists():
+            beside = self.stamp.with_suffix(".new")
+            beside.write_text(json.dumps({"layout": LAYOUT, "postgres": POSTGRES_MAJOR}) + "\n")
+            beside.rename(self.stamp)
+
+    def check_stamp(self) -> None:
+        """Refuse a folder that this version could break, before anything in it is touched."""
+        try:
+            written = json.loads(self.stamp.read_text())
+            layout, postgres = int(written["layout"]), int(written["postgres"])
+        except FileNotFoundError:
+            self._check_unstamped()
+            return
+        except (ValueError, KeyError, TypeError):
+            raise CannotStart(
+                f"{self.stamp} is not a version stamp that this Breakwater knows, so the folder is left"
+                " untouched. Start the version that wrote it, or choose another BREAKWATER_HOME."
+            ) from None
+        if layout != LAYOUT:
+            raise CannotStart(
+                f"{self.path} was written by another version of Breakwater (data version {layout}, this one"
+                f" reads {LAYOUT}). Nothing was changed. Start the version that wrote it, or choose another"
+                " BREAKWATER_HOME."
+            )
+        if postgres != POSTGRES_MAJOR:
+            raise CannotStart(
+                f"{self.path} holds data of PostgreSQL {postgres}, this Breakwater brings PostgreSQL"
+                f" {POSTGRES_MAJOR}. Nothing was changed. Dump it with the version that wrote it and restore"
+                " it into a new BREAKWATER_HOME."
+            )
+
+    def _check_unstamped(self) -> None:
+        if self.postgres.exists():
+            raise CannotStart(
+                f"{self.postgres} exists, but {self.stamp} does not: this folder was not made by Breakwater."
+                " Nothing was changed. Choose another BREAKWATER_HOME."
+            )
+
+    @contextmanager
+    def sockets(self, longest_name: str) -> Iterator[Path]:
+        """A private folder for Unix sockets: `run/`, or a short one under the temporary folder.
+
+        `run/sockets` links to the short one, so that the next start removes what a crash left behind.
+        """
+        link = self.run / "sockets"
+        _remove_linked(link)
+        if len(os.fsencode(self.run / longest_name)) <= LONGEST_SOCKET_PATH:
+            yield self.run
+            return
+        link.symlink_to(tempfile.mkdtemp(prefix="breakwater-"))
+        try:
+            yield link.readlink()
+        finally:
+            _remove_linked(link)
+
+
+def _remove_linked(link: Path) -> None:
+    if link.is_symlink():
+        shutil.rmtree(link.readlink(), ignore_errors=True)
+        link.unlink()
