@@ -1,0 +1,15 @@
+"""Breakwater: instruction-tuning data for code models, with people in charge of what gets in.
+
+The stages, in order; each is a folder, and none imports another:
+
+    ingestion       raw code -> snippets
+    selection       snippets -> picks
+    generation      picks -> instances
+    evidence        instance -> what mechanical checks found
+    discrimination  instance -> verdict, rule by rule
+    review          verdict + person -> decision
+    export          what people accepted -> release
+
+What passes between them is a row and a status (`pipeline`). `runs` shows and steers the long work of every
+stage, `dashboard` reads across them, `console` is for people, tokens and settings.
+"""

@@ -1,0 +1,133 @@
+"""The spine: stages, statuses and the moves between them. Pure."""
+
+from enum import StrEnum
+
+LANGUAGES = ("go", "java", "javascript", "php", "python", "ruby")
+
+
+class Task(StrEnum):
+    SUMMARIZATION = "summarization"
+    GENERATION = "generation"
+    TRANSLATION = "translation"
+    REPAIR = "repair"
+
+
+class RunKind(StrEnum):
+    INGEST = "ingest"
+    SELECT = "select"
+    GENERATE = "generate"
+    RELEASE = "release"
+
+
+class RunState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    COMPLETED_WITH_ERRORS = "completed_with_errors"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+UNFINISHED_RUNS = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
+
+
+class Stage(StrEnum):
+    """What a work item asks for. The first two hold calls to a model, the others keep a processor busy."""
+
+    GENERATE = "generate"
+    DISCRIMINATE = "discriminate"
+    INGEST = "ingest"
+    SELECT = "select"
+    RELEASE = "release"
+
+
+MODEL_STAGES = (Stage.GENERATE, Stage.DISCRIMINATE)
+
+
+class ItemState(StrEnum):
+    PENDING = "pending"
+    LEASED = "leased"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class Outcome(StrEnum):
+    """How one instance of a generation run ended. Every instance has exactly one, or is still pending."""
+
+    PASSED = "passed"
+    FAILED_VERDICT = "failed_verdict"
+    INVALID_VERDICT = "invalid_verdict"
+    UNUSABLE = "unusable"
+    ERROR = "error"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class InstanceStatus(StrEnum):
+    GENERATING = "generating"  # text or verdict still missing, also after an error until retried
+    UNUSABLE = "unusable"  # no four keys: unparsable, refused, cut off
+    WAITING = "waiting"  # has text and a verdict, whatever it says: can reach a person
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+class Verdict(StrEnum):
+    """The discriminator's opinion: always a machine's, never called accepted."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INVALID = "invalid"
+
+
+class Action(StrEnum):
+    """What a person does with an instance. A skip decides nothing, but is kept and can be undone."""
+
+    ACCEPT = "accept"
+    EDIT = "edit"
+    REJECT = "reject"
+    SKIP = "skip"
+
+
+class Stream(StrEnum):
+    WORK = "work"
+    AUDIT = "audit"
+
+
+class Finding(StrEnum):
+    """The result of a mechanical check. What was not run says so, never `pass`."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    NOT_CHECKED = "not_checked"
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    ANNOTATOR = "annotator"
+    VIEWER = "viewer"
+
+
+class Scope(StrEnum):
+    ADMIN = "admin"
+    REVIEW = "review"
+    READ = "read"
+
+
+STATUS_AFTER: dict[Action, InstanceStatus] = {
+    Action.ACCEPT: InstanceStatus.ACCEPTED,
+    Action.EDIT: InstanceStatus.ACCEPTED,
+    Action.REJECT: InstanceStatus.REJECTED,
+    Action.SKIP: InstanceStatus.WAITING,
+}
+
+OUTCOME_OF_VERDICT: dict[Verdict, Outcome] = {
+    Verdict.PASS: Outcome.PASSED,
+    Verdict.FAIL: Outcome.FAILED_VERDICT,
+    Verdict.INVALID: Outcome.INVALID_VERDICT,
+}
+
+OFFLINE = "offline"  # the name of the teacher and judge that need no model

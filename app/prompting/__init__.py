@@ -1,0 +1,1 @@
+"""Words to and from a model, shared by the stages that ask one. Pure."""

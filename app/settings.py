@@ -1,0 +1,65 @@
+"""Configuration from the environment and `.env`. Frozen; secrets are never printed."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.pipeline import OFFLINE
+
+
+class Settings(BaseSettings):
+    """Every setting, by the name of its environment variable in lower case."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    breakwater_home: Path = Path(".breakwater")
+    files_dir: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    database_url: str | None = None
+    redis_url: str | None = None
+    openai_base_url: str | None = None
+    openai_api_key: SecretStr | None = None
+    generator_model: str = OFFLINE
+    discriminator_model: str = OFFLINE
+    embedder: str = "embedded"
+    breakwater_env: Literal["development", "production"] = "development"
+    log_format: Literal["text", "json"] = "text"
+    secure_cookies: bool | None = None
+    llm_in_flight: int = 32
+    llm_timeout_s: float = 120.0
+    max_upload_mb: int = 2048
+
+    @model_validator(mode="after")
+    def _a_model_needs_a_key(self) -> Self:
+        wants_model = {self.generator_model, self.discriminator_model} != {OFFLINE}
+        if wants_model and self.openai_api_key is None:
+            raise ValueError("GENERATOR_MODEL or DISCRIMINATOR_MODEL is set, but OPENAI_API_KEY is not")
+        return self
+
+    @property
+    def home(self) -> Path:
+        return self.breakwater_home.resolve()
+
+    @property
+    def files(self) -> Path:
+        """Uploads, release files and fitted embedders; on several hosts one shared volume."""
+        return (self.files_dir or self.home / "files").resolve()
+
+    @property
+    def cookies_are_secure(self) -> bool:
+        if self.secure_cookies is not None:
+            return self.secure_cookies
+        return self.breakwater_env == "production"
+
+    @property
+    def has_model(self) -> bool:
+        return self.openai_api_key is not None
+
+
+@lru_cache
+def settings() -> Settings:
+    return Settings()

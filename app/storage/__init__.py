@@ -1,0 +1,1 @@
+"""The database: how to reach it, and every table in one place."""

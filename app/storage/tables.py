@@ -1,0 +1,591 @@
+"""Every table, in pipeline order: a foreign key only points up the page.
+
+Money is in micro-dollars. Times are the database's. A row of the pipeline belongs to one project.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from pgvector.sqlalchemy import Vector
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this plain class attribute
+        str: Text,
+        int: BigInteger,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[str]: JSONB,
+    }
+
+
+class _Numbered:
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+
+
+class _Created:
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+# --- people -----------------------------------------------------------------------------------------------
+
+
+class Person(_Numbered, _Created, Base):
+    __tablename__ = "person"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    must_change_password: Mapped[bool] = mapped_column(default=False)
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class Project(_Numbered, _Created, Base):
+    """One dataset in the making."""
+
+    __tablename__ = "project"
+
+    slug: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    reasons: Mapped[list[str]]  # why people reject, edit or skip: the project's own list
+    allowed_licenses: Mapped[list[str] | None]  # SPDX ids; without a list every one is admitted
+    is_demo: Mapped[bool] = mapped_column(default=False)
+
+
+class Membership(_Numbered, Base):
+    """A role of a person in one project, or in all of them where `project_id` is null."""
+
+    __tablename__ = "membership"
+    __table_args__ = (
+        UniqueConstraint("person_id", "project_id", postgresql_nulls_not_distinct=True),
+        CheckConstraint("role IN ('admin', 'annotator', 'viewer')", name="role"),
+    )
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"))
+    role: Mapped[str]
+
+
+class SignIn(_Numbered, _Created, Base):
+    """One browser's session. Only the hash of its cookie is kept."""
+
+    __tablename__ = "sign_in"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"))  # the one looked at last
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    csrf_token: Mapped[str]
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+
+
+class ApiToken(_Numbered, _Created, Base):
+    __tablename__ = "api_token"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    name: Mapped[str]
+    scope: Mapped[str]
+    prefix: Mapped[str]  # the first characters, to tell tokens apart on screen
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class LogEntry(_Numbered, Base):
+    """Who did what, when. Rows are only ever added."""
+
+    __tablename__ = "log_entry"
+
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))  # null: the system itself
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"), index=True)
+    action: Mapped[str]
+    subject: Mapped[str]
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+
+
+class IdempotencyKey(_Numbered, _Created, Base):
+    """An answer kept under the key its client chose, so that a repeated POST changes nothing."""
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (UniqueConstraint("person_id", "key"),)
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    key: Mapped[str]
+    request_hash: Mapped[str]
+    status: Mapped[int | None]  # null while the first request is still being answered
+    headers: Mapped[dict[str, Any] | None]
+    body: Mapped[str | None]
+
+
+class Guideline(_Numbered, _Created, Base):
+    """A version of what a project asks of its readers. The newest is in force."""
+
+    __tablename__ = "guideline"
+    __table_args__ = (UniqueConstraint("project_id", "version"),)
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    version: Mapped[int]
+    markdown: Mapped[str]
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+
+
+class GuidelineSeen(Base):
+    """The newest version a person has opened."""
+
+    __tablename__ = "guideline_seen"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), primary_key=True)
+    version: Mapped[int]
+
+
+class Price(Base):
+    """What a model costs, in micro-dollars per million tokens."""
+
+    __tablename__ = "price"
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    input_micro: Mapped[int]
+    output_micro: Mapped[int]
+
+
+# --- long work --------------------------------------------------------------------------------------------
+
+
+class Run(_Numbered, _Created, Base):
+    """One piece of long work of any kind."""
+
+    __tablename__ = "run"
+    __table_args__ = (Index("ix_run_project_id_id", "project_id", "id"),)
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    kind: Mapped[str]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    params: Mapped[dict[str, Any]]
+    progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # a job's checkpoint
+    total: Mapped[int] = mapped_column(default=0)
+    budget_micro: Mapped[int | None]
+    cost_micro: Mapped[int] = mapped_column(default=0)
+    reserved_micro: Mapped[int] = mapped_column(default=0)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class RunCount(Base):
+    """How many rows of a job ended how: added, duplicate, too_short ... Together with `pending`: the total."""
+
+    __tablename__ = "run_count"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    code: Mapped[str] = mapped_column(primary_key=True)
+    rows: Mapped[int] = mapped_column(default=0)
+
+
+class WorkItem(_Numbered, _Created, Base):
+    """One thing to do once. `lease_epoch` fences it: a late finisher with an older epoch changes nothing.
+
+    `outcome` is null while the item is open and where the next stage goes on; otherwise it says how it ended,
+    so that total = sum(outcomes) + open items holds in every state of a run.
+    """
+
+    __tablename__ = "work_item"
+    __table_args__ = (
+        UniqueConstraint("run_id", "stage", "source_id"),  # I3: one accepted result per item and stage
+        Index(
+            "ix_work_item_claim",
+            "stage",
+            "next_attempt_at",
+            "id",
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index("ix_work_item_lease", "lease_expires_at", postgresql_where=text("state = 'leased'")),
+        Index("ix_work_item_run_outcome", "run_id", "outcome", "state"),
+    )
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    stage: Mapped[str]
+    source_id: Mapped[int]
+    state: Mapped[str] = mapped_column(default="pending")
+    outcome: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0)  # calls sent, not waits
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[datetime | None]
+    lease_epoch: Mapped[int] = mapped_column(default=0)
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Worker(Base):
+    """A worker process that is alive: it says so here, and `/readyz` reads it."""
+
+    __tablename__ = "worker"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    queue: Mapped[str]
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+# --- ingestion --------------------------------------------------------------------------------------------
+
+
+class Source(_Numbered, _Created, Base):
+    """One file or folder of raw code that was ingested."""
+
+    __tablename__ = "source"
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), index=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    name: Mapped[str]
+    format: Mapped[str]
+    location: Mapped[str]  # an upload's content hash below FILES_DIR, or a path on the server
+    license: Mapped[str | None]
+
+
+class Rejection(_Numbered, Base):
+    """An exhibit of the rejection ledger: one row that a rule refused (at most five per rule and run)."""
+
+    __tablename__ = "rejection"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), index=True)
+    rule: Mapped[str]
+    file: Mapped[str]
+    line: Mapped[int | None]
+    excerpt: Mapped[str]
+    why: Mapped[str]
+
+
+class Snippet(_Numbered, _Created, Base):
+    """One piece of raw code with its comment and its origin."""
+
+    __tablename__ = "snippet"
+    __table_args__ = (
+        UniqueConstraint("project_id", "content_hash"),
+        Index("ix_snippet_project_id_language_id", "project_id", "language", "id"),
+    )
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    source_id: Mapped[int] = mapped_column(ForeignKey("source.id"))
+    language: Mapped[str]
+    name: Mapped[str]  # the function's
+    comment: Mapped[str]
+    code: Mapped[str]
+    repo: Mapped[str]
+    path: Mapped[str]
+    sha: Mapped[str]
+    url: Mapped[str]
+    license: Mapped[str | None]  # SPDX; null is unknown
+    content_hash: Mapped[str]
+
+
+# --- selection --------------------------------------------------------------------------------------------
+
+
+class Embedding(Base):
+    """One vector per (snippet, embedder)."""
+
+    __tablename__ = "embedding"
+
+    embedder: Mapped[str] = mapped_column(primary_key=True)
+    snippet_id: Mapped[int] = mapped_column(ForeignKey("snippet.id"), primary_key=True)
+    vector: Mapped[Any] = mapped_column(Vector())
+
+
+class Selection(_Numbered, _Created, Base):
+    __tablename__ = "selection"
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), index=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), unique=True)
+    k: Mapped[int]
+    seed: Mapped[int]
+    languages: Mapped[list[str] | None]
+    embedder: Mapped[str | None]  # known once it is fitted
+    coverage: Mapped[dict[str, Any] | None]
+
+
+class Pick(_Numbered, Base):
+    __tablename__ = "pick"
+    __table_args__ = (
+        UniqueConstraint("selection_id", "rank"),
+        UniqueConstraint("selection_id", "snippet_id"),
+    )
+
+    selection_id: Mapped[int] = mapped_column(ForeignKey("selection.id"))
+    snippet_id: Mapped[int] = mapped_column(ForeignKey("snippet.id"))
+    rank: Mapped[int]  # 1 is the first
+    radius: Mapped[float]  # covering radius after this pick
+
+
+# --- generation -------------------------------------------------------------------------------------------
+
+
+class Template(_Numbered, _Created, Base):
+    """A prompt template or a rule set by its content, kept from its first use: calls point at it."""
+
+    __tablename__ = "template"
+
+    content_hash: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]  # generate/repair, judge/repair, rules/repair ...
+    version: Mapped[str]
+    content: Mapped[str]
+
+
+class Instance(_Numbered, _Created, Base):
+    """One instruction instance. The text is the current revision's; the model's own is revision 0."""
+
+    __tablename__ = "instance"
+    __table_args__ = (
+        UniqueConstraint("run_id", "pick_id", "task", "candidate"),
+        Index("ix_instance_project_id_status_id", "project_id", "status", "id"),
+        Index("ix_instance_project_id_id", "project_id", "id"),
+        Index("ix_instance_project_id_text_hash", "project_id", "text_hash"),
+        Index(
+            "ix_instance_queue", "project_id", "priority", "id", postgresql_where=text("status = 'waiting'")
+        ),
+    )
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), index=True)
+    pick_id: Mapped[int | None] = mapped_column(ForeignKey("pick.id"))
+    snippet_id: Mapped[int | None] = mapped_column(ForeignKey("snippet.id"), index=True)
+    candidate: Mapped[int] = mapped_column(default=0)  # the how-manieth of this pick and task
+    task: Mapped[str]
+    language: Mapped[str]
+    target_language: Mapped[str | None]  # of a translation
+    bug: Mapped[str | None]  # of a repair: what was asked to be broken, or the mutation that broke it
+    status: Mapped[str] = mapped_column(default="generating")
+    unusable_reason: Mapped[str | None]
+    task_name: Mapped[str] = mapped_column(default="")
+    instruction: Mapped[str] = mapped_column(default="")
+    information: Mapped[str] = mapped_column(default="")
+    solution: Mapped[str] = mapped_column(default="")
+    text_hash: Mapped[str | None]  # of task, instruction, information and solution, for exact duplicates
+    revision: Mapped[int] = mapped_column(default=0)
+    verdict: Mapped[str | None]  # of the newest verdict, so that lists need no join
+    contradictory: Mapped[bool] = mapped_column(default=False)
+    priority: Mapped[int] = mapped_column(default=50)  # of the work stream: the lowest is read first
+    generator: Mapped[str] = mapped_column(default="")
+    discriminator: Mapped[str] = mapped_column(default="")
+
+
+class Exemplar(_Numbered, _Created, Base):
+    """A judged good or bad case with its analysis. Shipped ones belong to no project."""
+
+    __tablename__ = "exemplar"
+    __table_args__ = (
+        UniqueConstraint("project_id", "content_hash", postgresql_nulls_not_distinct=True),
+        Index("ix_exemplar_project_id_task_is_good", "project_id", "task", "is_good"),
+    )
+
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"))
+    instance_id: Mapped[int | None] = mapped_column(ForeignKey("instance.id"))
+    task: Mapped[str]
+    language: Mapped[str]
+    is_good: Mapped[bool]
+    origin: Mapped[str]  # shipped, person or judge
+    instruction: Mapped[str]
+    information: Mapped[str]
+    solution: Mapped[str]
+    analysis: Mapped[str]
+    content_hash: Mapped[str]
+
+
+class RunExemplar(Base):
+    """The snapshot: which exemplars a run may draw from, frozen when it starts."""
+
+    __tablename__ = "run_exemplar"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    exemplar_id: Mapped[int] = mapped_column(ForeignKey("exemplar.id"), primary_key=True)
+
+
+class Call(_Numbered, Base):
+    """One question to a model: written `sent` before the request, closed after. A crash leaves `unknown`."""
+
+    __tablename__ = "call"
+    __table_args__ = (
+        Index("ix_call_sent", "sent_at", postgresql_where=text("state = 'sent'")),
+        Index("ix_call_item", "item_id"),
+        Index("ix_call_run_id_state", "run_id", "state"),
+        CheckConstraint("state IN ('sent', 'done', 'failed', 'unknown')", name="state"),
+    )
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    item_id: Mapped[int] = mapped_column(ForeignKey("work_item.id"))
+    stage: Mapped[str]
+    source_id: Mapped[int] = mapped_column(index=True)  # the instance that the call is about
+    attempt: Mapped[int]
+    model: Mapped[str]
+    state: Mapped[str]
+    request_hash: Mapped[str]
+    template_hash: Mapped[str]
+    good_exemplar_id: Mapped[int | None] = mapped_column(ForeignKey("exemplar.id"))
+    bad_exemplar_id: Mapped[int | None] = mapped_column(ForeignKey("exemplar.id"))
+    sent_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    latency_ms: Mapped[int | None]
+    prompt_tokens: Mapped[int] = mapped_column(default=0)
+    completion_tokens: Mapped[int] = mapped_column(default=0)
+    reserved_micro: Mapped[int] = mapped_column(default=0)
+    cost_micro: Mapped[int] = mapped_column(default=0)
+    reply: Mapped[str | None]  # raw, whatever it was
+    finish_reason: Mapped[str | None]
+    refusal: Mapped[str | None]
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+
+
+class Evidence(_Numbered, _Created, Base):
+    """What one mechanical check found about one revision of an instance."""
+
+    __tablename__ = "evidence"
+    __table_args__ = (UniqueConstraint("instance_id", "revision", "kind"),)
+
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"))
+    revision: Mapped[int]
+    kind: Mapped[str]
+    result: Mapped[str]
+    detail: Mapped[str] = mapped_column(default="")
+
+
+# --- discrimination ---------------------------------------------------------------------------------------
+
+
+class VerdictRow(_Numbered, _Created, Base):
+    """The discriminator's opinion of one revision. `overall` is computed from the rules, never read."""
+
+    __tablename__ = "verdict"
+    __table_args__ = (UniqueConstraint("instance_id", "call_id"),)
+
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), index=True)
+    call_id: Mapped[int] = mapped_column(ForeignKey("call.id"))
+    revision: Mapped[int]
+    overall: Mapped[str]
+    claimed: Mapped[str | None]  # the model's own overall word
+    contradictory: Mapped[bool]  # the claim and the rules disagree
+    why_invalid: Mapped[str | None]
+    rules_hash: Mapped[str]
+
+
+class RuleAnswer(_Numbered, Base):
+    __tablename__ = "rule_answer"
+    __table_args__ = (UniqueConstraint("verdict_id", "rule"),)
+
+    verdict_id: Mapped[int] = mapped_column(ForeignKey("verdict.id"))
+    rule: Mapped[str]
+    text: Mapped[str]  # the rule as it stood
+    required: Mapped[bool]
+    checked_by: Mapped[str]  # model or machine
+    answer: Mapped[str]  # yes, no or not_checked
+    reason: Mapped[str] = mapped_column(default="")
+
+
+# --- review -----------------------------------------------------------------------------------------------
+
+
+class Lease(_Numbered, Base):
+    """An instance in a reader's hands until it is decided or the time is over."""
+
+    __tablename__ = "lease"
+    __table_args__ = (UniqueConstraint("instance_id", "person_id"), Index("ix_lease_expiry", "expires_at"))
+
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    stream: Mapped[str]
+    token: Mapped[str] = mapped_column(unique=True)
+    leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+
+
+class Revision(_Numbered, _Created, Base):
+    """The text of an instance at one time. Number 0 is the model's own, later ones are people's."""
+
+    __tablename__ = "revision"
+    __table_args__ = (UniqueConstraint("instance_id", "number"),)
+
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"))
+    number: Mapped[int]
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    instruction: Mapped[str]
+    information: Mapped[str]
+    solution: Mapped[str]
+    edit_distance: Mapped[int] = mapped_column(default=0)  # characters, against the revision before
+
+
+class Decision(_Numbered, _Created, Base):
+    """What a person did with an instance. Undone ones stay, marked."""
+
+    __tablename__ = "decision"
+    __table_args__ = (
+        Index("ix_decision_person_id_id", "person_id", "id"),
+        Index("ix_decision_project_id_created_at", "project_id", "created_at"),
+    )
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), index=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    stream: Mapped[str]
+    action: Mapped[str]
+    reason: Mapped[str | None]
+    note: Mapped[str] = mapped_column(default="")
+    revision: Mapped[int]  # the one that was decided on
+    new_revision: Mapped[int | None]  # the one that an edit made
+    verdict_id: Mapped[int | None] = mapped_column(ForeignKey("verdict.id"))  # the one that was on screen
+    guideline_version: Mapped[int | None]
+    undone_at: Mapped[datetime | None]
+
+
+class RuleOverride(Base):
+    """A person's own answer to one rule, beside the machine's."""
+
+    __tablename__ = "rule_override"
+
+    decision_id: Mapped[int] = mapped_column(ForeignKey("decision.id"), primary_key=True)
+    rule: Mapped[str] = mapped_column(primary_key=True)
+    answer: Mapped[str]  # yes or no
+
+
+# --- export -----------------------------------------------------------------------------------------------
+
+
+class Release(_Numbered, _Created, Base):
+    """An immutable, hashed export. Its files lie below FILES_DIR under `sha256`."""
+
+    __tablename__ = "release"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), unique=True)
+    name: Mapped[str]
+    basis: Mapped[str]
+    request: Mapped[dict[str, Any]]  # filters, gates, splits and formats as asked
+    manifest: Mapped[dict[str, Any] | None]  # null until it is built
+    sha256: Mapped[str | None]
+    rows: Mapped[int | None]
