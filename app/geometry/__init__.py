@@ -1,0 +1,1 @@
+"""Points in space: which few of them cover all the others. Pure."""
