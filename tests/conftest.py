@@ -1,0 +1,43 @@
+"""The real parts: one private Postgres and Redis for all test processes, a savepoint per test."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from app.runtime.embedded import embedded_servers
+from app.storage.database import make_engine
+from app.storage.tables import Base
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """(database URL, Redis URL) of servers that belong to this test process."""
+    with tempfile.TemporaryDirectory(prefix="bw-") as home:
+        os.environ["BREAKWATER_HOME"] = home
+        with embedded_servers(Path(home)) as running:
+            yield running.database_url, running.redis_url
+
+
+@pytest.fixture(scope="session")
+def engine(servers: tuple[str, str]) -> Iterator[Engine]:
+    database = make_engine(servers[0])
+    with database.begin() as connection:
+        connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
+        Base.metadata.create_all(connection)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A session whose commits are savepoints: nothing a test does outlives it."""
+    with engine.connect() as connection:
+        outer = connection.begin()
+        with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
+            yield session
+        outer.rollback()
