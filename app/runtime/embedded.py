@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -53,7 +53,7 @@ class Servers(NamedTuple):
 
 
 @contextmanager
-def embedded_servers(path: Path) -> Iterator[Servers]:
+def embedded_servers(path: Path) -> Generator[Servers]:
     """Run both servers on the data folder `path` (made when missing) while the block lasts.
 
     Raises `CannotStart` when another process runs servers there, when another version wrote the folder, or
@@ -67,7 +67,7 @@ def embedded_servers(path: Path) -> Iterator[Servers]:
 
 
 @contextmanager
-def embedded_postgres(home: Home, sockets: Path) -> Iterator[str]:
+def embedded_postgres(home: Home, sockets: Path) -> Generator[str]:
     """Run PostgreSQL on a held home while the block lasts; gives the SQLAlchemy URL of its database."""
     binaries = _postgres_binaries()
     account = _account(home)
@@ -94,7 +94,7 @@ def embedded_postgres(home: Home, sockets: Path) -> Iterator[str]:
 
 
 @contextmanager
-def embedded_redis(home: Home, sockets: Path) -> Iterator[str]:
+def embedded_redis(home: Home, sockets: Path) -> Generator[str]:
     """Run Redis on a held home while the block lasts; gives its redis-py URL. Nothing is kept on disk."""
     processes.end_leftovers("redis-server", home.run, signal.SIGTERM)
     socket = sockets / REDIS_SOCKET

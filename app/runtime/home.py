@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ class Home:
         return self.path / "supervisor.json"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Generator[None]:
         """Make this process the only one that runs servers here, or raise `CannotStart`.
 
         A file lock, because the kernel drops it with the process, however that ends.
@@ -115,7 +115,7 @@ class Home:
             )
 
     @contextmanager
-    def sockets(self, longest_name: str) -> Iterator[Path]:
+    def sockets(self, longest_name: str) -> Generator[Path]:
         """A private folder for Unix sockets: `run/`, or a short one under the temporary folder.
 
         `run/sockets` links to the short one, so that the next start removes what a crash left behind.
