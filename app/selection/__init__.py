@@ -1,0 +1,1 @@
+"""snippets -> picks: a core set that covers the raw code."""
