@@ -59,14 +59,14 @@ def fit(texts: Sequence[str]) -> Matrix:
     """
     if not texts:
         raise InvalidInput("there is no text to fit an embedder on")
-    weights = TfidfTransformer(sublinear_tf=False)
+    weights = TfidfTransformer()
     documents = weights.fit_transform(_damped_counts(texts[:FIT_ROWS]))
     with threadpool_limits(limits=1):  # the number of threads changes the last bits
         _, _, directions = randomized_svd(
             documents,
             min(DIMENSIONS, len(texts)),
-            n_iter=_POWER_ITERATIONS,
-            random_state=0,  # pyright: ignore[reportArgumentType]
+            n_iter=_POWER_ITERATIONS,  # pyright: ignore[reportArgumentType]
+            random_state=0,
         )
     projection = np.zeros((_BUCKETS, DIMENSIONS), dtype=np.float32)
     projection[:, : len(directions)] = weights.idf_[:, None] * directions.T
