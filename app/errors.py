@@ -38,8 +38,12 @@ class TooManyAttempts(DomainError):
 
 
 class Unparsable(DomainError):
-    """A model's reply that does not hold what was asked for. Its own outcome, never a "no"."""
+    """A model's reply that does not hold what was asked for. Its own outcome, never a "no".
 
-    def __init__(self, message: str, code: str = "unparsable") -> None:
+    `code` counts it; `is_final` says that asking again will not help (a refusal, a content filter).
+    """
+
+    def __init__(self, message: str, code: str = "unparsable", *, is_final: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.is_final = is_final

@@ -226,7 +226,7 @@ class WorkItem(_Numbered, _Created, Base):
             postgresql_where=text("state = 'pending'"),
         ),
         Index("ix_work_item_lease", "lease_expires_at", postgresql_where=text("state = 'leased'")),
-        Index("ix_work_item_run_outcome", "run_id", "outcome", "state"),
+        Index("ix_work_item_run_id_state", "run_id", "state", "outcome"),
     )
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))

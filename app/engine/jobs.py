@@ -1,0 +1,92 @@
+"""Processor work: one run at a time, in steps, each committed with its checkpoint and its lease."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.engine.handlers import Ending, Job, Jobs
+from app.engine.items import LEASE, LeaseLost, claim, finish, put_back, renew
+from app.engine.runs import complete_runs, fail_run, mark_started, tell
+from app.errors import DomainError
+from app.pipeline import RunState, Stage
+from app.storage.tables import Run, WorkItem
+
+_log = structlog.get_logger()
+
+
+def work_job(sessions: sessionmaker[Session], jobs: Jobs, owner: str) -> bool:
+    """Do one job, if one is due. Returns whether there was one."""
+    for stage, job in jobs.items():
+        with sessions.begin() as session:
+            items = claim(session, stage, 1, owner)
+            mark_started(session, {item.run_id for item in items})
+        for item in items:
+            _work(sessions, job, item)
+            return True
+    return False
+
+
+def _work(sessions: sessionmaker[Session], job: Job, item: WorkItem) -> None:
+    _log.info("job_started", run_id=item.run_id, stage=Stage(item.stage).value)
+    with _lease_kept(sessions, item), sessions() as session:
+        try:
+            if _go_through(session, job, item):
+                finish(session, item, Ending())
+            else:
+                put_back(session, item)
+            session.commit()
+        except LeaseLost as lost:
+            session.rollback()
+            _log.info("job_lost", run_id=item.run_id, why=str(lost))
+        except DomainError as error:
+            session.rollback()
+            _end_in_failure(session, item, error)
+    with sessions.begin() as session:
+        complete_runs(session)
+        tell(session, [item.run_id])
+
+
+def _go_through(session: Session, job: Job, item: WorkItem) -> bool:
+    """Run the steps; False when a person paused the run in between."""
+    run = session.get_one(Run, item.run_id)
+    for _ in job(session, run):
+        if not renew(session, [item]):
+            raise LeaseLost(f"item {item.id} was taken away")
+        tell(session, [run.id])
+        session.commit()
+        session.refresh(run)
+        if run.state == RunState.PAUSED:
+            return False
+    return True
+
+
+def _end_in_failure(session: Session, item: WorkItem, error: DomainError) -> None:
+    try:
+        fail_run(session, session.get_one(Run, item.run_id), str(error))
+        finish(session, item, Ending())
+        session.commit()
+    except LeaseLost:
+        session.rollback()
+
+
+@contextmanager
+def _lease_kept(sessions: sessionmaker[Session], item: WorkItem) -> Iterator[None]:
+    """Renew the lease from a second thread: a step may compute for longer than a lease."""
+    done = threading.Event()
+
+    def keep() -> None:
+        while not done.wait(LEASE.total_seconds() / 4):
+            with sessions.begin() as session:
+                if not renew(session, [item]):
+                    return
+
+    thread = threading.Thread(target=keep, name=f"lease-{item.id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,46 @@
+"""What the engine needs of a provider, and how a provider can fail."""
+
+from enum import StrEnum
+from typing import Protocol
+
+from app.prompting.prompt import Prompt, Reply
+
+
+class Failure(StrEnum):
+    """What a failed call means for the work, whatever the provider's words were."""
+
+    TRANSIENT = "transient"  # try again later: connection, timeout, 5xx
+    RATE_LIMITED = "rate_limited"  # try again when allowed; the attempt is not charged
+    PERMANENT = "permanent"  # this question will never be answered: filtered, too long, malformed
+    FATAL = "fatal"  # no question will be answered: key, model, quota. The run pauses and says why
+
+
+class ProviderError(Exception):
+    """A call that brought no reply. `code` is stable and shown, `retry_after` is in seconds.
+
+    `may_be_billed`: the request went out and nobody knows whether it was answered.
+    """
+
+    def __init__(
+        self,
+        failure: Failure,
+        code: str,
+        detail: str,
+        *,
+        retry_after: float | None = None,
+        may_be_billed: bool = False,
+    ) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.failure = failure
+        self.code = code
+        self.detail = detail.replace("\x00", "\ufffd")  # Postgres text holds no NUL
+        self.retry_after = retry_after
+        self.may_be_billed = may_be_billed
+
+
+class Client(Protocol):
+    """Asks one question. Raises `ProviderError`; never retries, the engine does."""
+
+    async def ask(self, prompt: Prompt, model: str) -> Reply: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Entry points of the background: a Celery application and one thin task file."""
