@@ -1,0 +1,47 @@
+"""A Python function without its docstring, so that the comment is not given away twice. Pure."""
+
+import ast
+import textwrap
+
+from app.code.syntax import python_lines, python_tree
+
+_WITH_DOCSTRING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def without_docstring(code: str, language: str) -> str:
+    """`code` without the docstring of the function it holds; `pass` stands where nothing else is left.
+
+    In the other languages the comment stands before the code and is not part of it, so these come back as
+    they are, like Python that does not parse.
+    """
+    if language != "python":
+        return code
+    code = textwrap.dedent(code) if code[:1].isspace() else code
+    try:
+        body = python_tree(code).body
+    except SyntaxError:
+        return code
+    if not body or not isinstance(body[0], _WITH_DOCSTRING) or ast.get_docstring(body[0]) is None:
+        return code
+    return _cut(code, body[0])
+
+
+def _cut(code: str, function: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:
+    docstring, *rest = function.body
+    lines = python_lines(code)
+    start = _offset(lines, docstring.lineno, docstring.col_offset)
+    end = _offset(lines, docstring.end_lineno or docstring.lineno, docstring.end_col_offset or 0)
+    if not rest:
+        return code[:start] + "pass" + code[end:]
+    line_start = code.rfind("\n", 0, start) + 1
+    line_end = code.find("\n", end)
+    stands_alone = not code[line_start:start].strip() and line_end >= 0 and not code[end:line_end].strip()
+    if stands_alone:
+        return code[:line_start] + code[line_end + 1 :].lstrip("\n")
+    return code[:start] + code[_offset(lines, rest[0].lineno, rest[0].col_offset) :]
+
+
+def _offset(lines: list[str], line: int, column: int) -> int:
+    """The place in the text of a line from 1 and a column in UTF-8 bytes."""
+    before = sum(len(text) for text in lines[: line - 1])
+    return before + len(lines[line - 1].encode()[:column].decode())

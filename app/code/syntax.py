@@ -1,0 +1,129 @@
+"""Does it parse? Tree-sitter for five languages, Python's own parser for Python. Pure.
+
+Rows of CodeSearchNet are functions cut out of their file: a Java method without its class, PHP without its
+opening tag, a JavaScript function without a name. Each language therefore has the frames in which a cut-out
+piece is still whole; the frame that fits best decides.
+"""
+
+import ast
+import re
+import textwrap
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import tree_sitter_go
+import tree_sitter_java
+import tree_sitter_javascript
+import tree_sitter_php
+import tree_sitter_ruby
+from tree_sitter import Language, Node, Parser, Tree
+
+_FRAMES: dict[str, tuple[tuple[str, str], ...]] = {  # never a line break: line numbers must not move
+    "go": (("", ""),),
+    "java": (("", ""), ("class C { ", "\n}")),
+    "javascript": (("", ""), ("(", "\n)"), ("({ ", "\n})"), ("class C { ", "\n}")),
+    "php": (("<?php ", ""), ("<?php class C { ", "\n}")),
+    "ruby": (("", ""),),
+}
+_MOST_FAULTS = 20
+
+
+class Fault(NamedTuple):
+    """One place where code does not parse."""
+
+    line: int  # the first line is 1
+    message: str
+
+
+@lru_cache
+def grammar(language: str) -> Language:
+    """The tree-sitter grammar of one of the languages but Python.
+
+    Raises KeyError for any other name.
+    """
+    sources = {
+        "go": tree_sitter_go.language,
+        "java": tree_sitter_java.language,
+        "javascript": tree_sitter_javascript.language,
+        "php": tree_sitter_php.language_php,
+        "ruby": tree_sitter_ruby.language,
+    }
+    return Language(sources[language]())
+
+
+def tree_of(source: str, language: str) -> Tree:
+    return Parser(grammar(language)).parse(source.encode("utf-8", "replace"))
+
+
+def python_tree(code: str) -> ast.Module:
+    """Python's own syntax tree of `code`, which may be indented as a whole.
+
+    Raises SyntaxError, whatever made the parser give up (nesting too deep, a NUL character ...).
+    """
+    with warnings.catch_warnings():  # "invalid escape sequence": the author's business
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(textwrap.dedent(code) if code[:1].isspace() else code)
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise SyntaxError(str(error) or "nested too deeply") from error
+
+
+def python_lines(source: str) -> list[str]:
+    """The lines as Python counts them, with their ends; str.splitlines would also end one at a form feed."""
+    return re.split(r"(?<=\n)|(?<=\r)(?!\n)", source)
+
+
+def parses(code: str, language: str) -> bool:
+    """Whether `code`, a file or a function cut out of one, is free of syntax errors."""
+    if language == "python":
+        try:
+            python_tree(code)
+        except SyntaxError:
+            return False
+        return True
+    return any(not tree.root_node.has_error for tree in _framed_trees(code, language))
+
+
+def syntax_faults(code: str, language: str) -> list[Fault]:
+    """Where `code` does not parse, at most 20 places in the frame that fits best; empty if it parses."""
+    if language == "python":
+        try:
+            python_tree(code)
+        except SyntaxError as error:
+            return [Fault(error.lineno or 1, error.msg)]
+        return []
+    best: list[Fault] | None = None
+    for tree in _framed_trees(code, language):
+        faults = list(_faults(tree))
+        if best is None or len(faults) < len(best):
+            best = faults
+    return best or []
+
+
+def _framed_trees(code: str, language: str) -> Iterator[Tree]:
+    for before, after in _FRAMES[language]:
+        opening = "" if before.startswith("<?php") and code.lstrip().startswith("<?") else before
+        yield tree_of(opening + code + after, language)
+
+
+def _faults(tree: Tree) -> Iterator[Fault]:
+    if not tree.root_node.has_error:
+        return
+    waiting: list[Node] = [tree.root_node]
+    found = 0
+    while waiting and found < _MOST_FAULTS:
+        node = waiting.pop()
+        if node.is_missing or node.is_error:
+            found += 1
+            yield Fault(node.start_point.row + 1, _in_words(node))
+        elif node.has_error:
+            waiting.extend(reversed(node.children))
+
+
+def _in_words(node: Node) -> str:
+    if node.is_missing:
+        return f"{node.type} is missing"
+    text = (node.text or b"").decode("utf-8", "replace").strip()
+    return f"unexpected: {text.splitlines()[0][:60]}" if text else "unexpected end"
