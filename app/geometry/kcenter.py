@@ -5,7 +5,8 @@ the processor and the block size will have it, so they never decide: they rule r
 for every order of summation, and `canonical_dots` decides among the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,11 @@ class Cover(NamedTuple):
     radius: FloatArray  # (k,) Euclidean distance of the farthest row to its nearest centre after each choice
 
 
+class Choice(NamedTuple):
+    row: int
+    radius: float  # covering radius with this row among the centres
+
+
 def k_center(points: Matrix, k: int, seed: int, start: Sequence[int] = ()) -> Cover:
     """Pick `k` rows so that the farthest row is as near as possible to a picked one.
 
@@ -42,23 +48,36 @@ def k_center(points: Matrix, k: int, seed: int, start: Sequence[int] = ()) -> Co
     Raises `InvalidInput` for rows that are not finite or not of length 1, for a `start` that is not a set of
     row numbers, and where `k` asks for more than the rows that are left or for two equal rows.
     """
+    if k < 1:
+        raise InvalidInput("k must be at least 1", field="k")
+    if k > len(points) - len(start):
+        raise InvalidInput(f"k is {k}, but only {len(points) - len(start)} rows can be chosen", field="k")
+    choices = list(islice(farthest_first(points, seed, start), k))
+    return Cover(
+        np.array([choice.row for choice in choices], dtype=np.int64),
+        np.array([choice.radius for choice in choices], dtype=np.float64),
+    )
+
+
+def farthest_first(points: Matrix, seed: int, start: Sequence[int] = ()) -> Iterator[Choice]:
+    """The picks of `k_center` one by one, until every row is chosen: for callers who must pause between."""
     points = np.ascontiguousarray(points, dtype=np.float32)
     _refuse_unusable_points(points)
-    _refuse_unusable_request(len(points), k, start)
+    _refuse_unusable_start(len(points), start)
     similarity = np.full(len(points), _UNSEEN)
     for row in start:
         _add_centre(points, similarity, row)
 
-    first = int(np.random.default_rng(seed).integers(len(points)))
-    centres, radius = list(start), list[float]()
-    for _ in range(k):
-        row = int(np.argmin(similarity)) if centres else first
+    centres = list(start)
+    row = int(np.argmin(similarity)) if centres else int(np.random.default_rng(seed).integers(len(points)))
+    while len(centres) < len(points):
         if similarity[row] > 1 - 3 * UNIT_TOLERANCE:  # so near that it may be the same row again
             _refuse_repeated_row(points, centres, row)
         _add_centre(points, similarity, row)
         centres.append(row)
-        radius.append(_distance(float(similarity.min())))
-    return Cover(np.array(centres[len(start) :], dtype=np.int64), np.array(radius, dtype=np.float64))
+        farthest = int(np.argmin(similarity))
+        yield Choice(row, _distance(float(similarity[farthest])))
+        row = farthest
 
 
 def canonical_dots(rows: Matrix, centre: Matrix) -> FloatArray:
@@ -102,15 +121,11 @@ def _refuse_unusable_points(points: Matrix) -> None:
         raise InvalidInput(f"row {row} {why} ({unusable.size} of {len(points)} rows are unusable)")
 
 
-def _refuse_unusable_request(n: int, k: int, start: Sequence[int]) -> None:
+def _refuse_unusable_start(n: int, start: Sequence[int]) -> None:
     if len(set(start)) != len(start):
         raise InvalidInput("a row is named twice in start", field="start")
     if any(not 0 <= row < n for row in start):
         raise InvalidInput(f"start names a row outside 0 to {n - 1}", field="start")
-    if k < 1:
-        raise InvalidInput("k must be at least 1", field="k")
-    if k > n - len(start):
-        raise InvalidInput(f"k is {k}, but only {n - len(start)} rows can still be chosen", field="k")
 
 
 def _refuse_repeated_row(points: Matrix, centres: Sequence[int], row: int) -> None:
