@@ -45,7 +45,11 @@ def broker() -> Celery:
         worker_soft_shutdown_timeout=20,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"visibility_timeout": 600, "socket_connect_timeout": 2, "socket_timeout": 10},
+        broker_transport_options={
+            "visibility_timeout": 600,
+            "socket_connect_timeout": 2,
+            "socket_timeout": 10,
+        },
     )
     return application
 

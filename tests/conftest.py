@@ -10,17 +10,20 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from app.runtime.embedded import embedded_servers
+from app.settings import settings
 from app.storage.database import make_engine
 from app.storage.tables import Base
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def servers() -> Iterator[tuple[str, str]]:
     """(database URL, Redis URL) of servers that belong to this test process."""
-    with tempfile.TemporaryDirectory(prefix="bw-") as home:
+    with tempfile.TemporaryDirectory(prefix="bw-") as home, embedded_servers(Path(home)) as running:
         os.environ["BREAKWATER_HOME"] = home
-        with embedded_servers(Path(home)) as running:
-            yield running.database_url, running.redis_url
+        os.environ["DATABASE_URL"] = running.database_url
+        os.environ["REDIS_URL"] = running.redis_url
+        settings.cache_clear()
+        yield running.database_url, running.redis_url
 
 
 @pytest.fixture(scope="session")

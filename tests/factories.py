@@ -32,7 +32,9 @@ def _add(session: Session, row: Any) -> Any:
     return row
 
 
-def make_person(session: Session, role: str = "annotator", project: Project | None = None, **values: Any) -> Person:
+def make_person(
+    session: Session, role: str = "annotator", project: Project | None = None, **values: Any
+) -> Person:
     values = {"name": f"person{next(_numbers)}", "password_hash": "not a hash"} | values
     person: Person = _add(session, Person(**values))
     _add(session, Membership(person_id=person.id, project_id=project.id if project else None, role=role))
@@ -90,12 +92,15 @@ def make_pick(session: Session, snippet: Snippet | None = None, **values: Any) -
         session, Selection(project_id=project.id, run_id=run.id, k=1, seed=0, embedder="test", coverage={})
     )
     pick: Pick = _add(
-        session, Pick(**({"selection_id": selection.id, "snippet_id": snippet.id, "rank": 1, "radius": 1.0} | values))
+        session,
+        Pick(**({"selection_id": selection.id, "snippet_id": snippet.id, "rank": 1, "radius": 1.0} | values)),
     )
     return pick
 
 
-def make_instance(session: Session, pick: Pick | None = None, run: Run | None = None, **values: Any) -> Instance:
+def make_instance(
+    session: Session, pick: Pick | None = None, run: Run | None = None, **values: Any
+) -> Instance:
     pick = pick or make_pick(session)
     snippet = session.get_one(Snippet, pick.snippet_id)
     run = run or make_run(session, session.get_one(Project, snippet.project_id))
@@ -119,7 +124,9 @@ def make_instance(session: Session, pick: Pick | None = None, run: Run | None = 
     return instance
 
 
-def make_item(session: Session, instance: Instance, stage: Stage = Stage.DISCRIMINATE, **values: Any) -> WorkItem:
+def make_item(
+    session: Session, instance: Instance, stage: Stage = Stage.DISCRIMINATE, **values: Any
+) -> WorkItem:
     item: WorkItem = _add(
         session, WorkItem(**({"run_id": instance.run_id, "stage": stage, "source_id": instance.id} | values))
     )
@@ -137,6 +144,7 @@ def make_call(session: Session, item: WorkItem, reply: str, **values: Any) -> Ca
         "reply": reply,
     } | values
     call: Call = _add(
-        session, Call(run_id=item.run_id, item_id=item.id, stage=item.stage, source_id=item.source_id, **values)
+        session,
+        Call(run_id=item.run_id, item_id=item.id, stage=item.stage, source_id=item.source_id, **values),
     )
     return call

@@ -20,7 +20,11 @@ def request_hash(prompt: Prompt, model: str) -> str:
 
 
 def open_call(session: Session, item: WorkItem, prompt: Prompt, model: str, rate: Rate | None) -> Call:
-    """Write down a call that is about to be sent, with what it may cost at most."""
+    """Write down a call that is about to be sent, with what it may cost at most.
+
+    The attempt is charged here, before the call, so that a crash cannot make tries free.
+    """
+    item.attempts += 1
     call = _call_about(item, prompt)
     call.model = model
     call.state = "sent"
@@ -75,7 +79,9 @@ def mark_lost_calls(session: Session) -> int:
     result = session.execute(
         update(Call)
         .where(Call.state == "sent", ~held)
-        .values(state="unknown", error_code="lost", error_detail="its worker ended before the reply was recorded")
+        .values(
+            state="unknown", error_code="lost", error_detail="its worker ended before the reply was recorded"
+        )
         .execution_options(synchronize_session=False)
     )
     assert isinstance(result, CursorResult)

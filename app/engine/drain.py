@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine.calls import close_call, close_failed_call, open_call, record_offline, usable_tries
 from app.engine.handlers import Handlers
-from app.engine.items import LeaseLost, charge_attempt, claim, fail, finish, put_back, renew
+from app.engine.items import LeaseLost, claim, fail, finish, put_back, renew
 from app.engine.money import rate_of, reserve
 from app.engine.runs import complete_runs, hold_run, mark_started, tell
 from app.errors import DomainError, Unparsable
@@ -132,7 +132,6 @@ class Drain:
             hold_run(session, run.id, f"price of {model} is unknown, and the run has a budget")
             put_back(session, item)
             return []
-        charge_attempt(session, item)
         call = open_call(session, item, prompt, model, rate)
         if not reserve(session, run.id, call.reserved_micro):
             session.delete(call)
@@ -188,7 +187,9 @@ class Drain:
         try:
             answer = flight.future.result()
         except CancelledError:  # the lease was lost; what the provider did nobody knows
-            gone = ProviderError(Failure.TRANSIENT, "cancelled", "the item was taken away", may_be_billed=True)
+            gone = ProviderError(
+                Failure.TRANSIENT, "cancelled", "the item was taken away", may_be_billed=True
+            )
             close_failed_call(session, call, gone, 0)
             return
         if isinstance(answer.reply, ProviderError):
@@ -211,7 +212,8 @@ class Drain:
         except LeaseLost:
             _log.info("late_result_ignored", item_id=item.id)
         except DomainError as error:
-            self._unless_lost(session, item, lambda: fail(session, item, "not_recorded", str(error)))
+            why = str(error)
+            self._unless_lost(session, item, lambda: fail(session, item, "not_recorded", why))
 
     def _after_unusable(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> None:
         def give_up() -> None:
@@ -265,4 +267,3 @@ class Drain:
 def _jitter(attempt: int) -> float:
     """Seconds to wait before another try: full jitter, doubling, at most a minute."""
     return random.uniform(0, min(60.0, 0.5 * 2**attempt))
-

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import CursorResult, case, func, insert, select, update
+from sqlalchemy import CursorResult, case, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session, aliased
 
@@ -64,14 +64,10 @@ def renew(session: Session, held: Sequence[WorkItem]) -> set[int]:
     """Prolong the leases of `held`; the ids that come back are still ours."""
     if not held:
         return set()
-    mine = func.unnest(
-        postgresql.array([item.id for item in held]), postgresql.array([item.lease_epoch for item in held])
-    ).table_valued("item_id", "epoch")
     statement = (
         update(WorkItem)
         .where(
-            WorkItem.id == mine.c.item_id,
-            WorkItem.lease_epoch == mine.c.epoch,
+            tuple_(WorkItem.id, WorkItem.lease_epoch).in_([(item.id, item.lease_epoch) for item in held]),
             WorkItem.state == ItemState.LEASED,
         )
         .values(lease_expires_at=func.now() + LEASE)
@@ -92,7 +88,12 @@ def finish(session: Session, item: WorkItem, ending: Ending) -> None:
 
 
 def put_back(
-    session: Session, item: WorkItem, *, seconds: float = 0, refund: bool = False, why: tuple[str, str] | None = None
+    session: Session,
+    item: WorkItem,
+    *,
+    seconds: float = 0,
+    refund: bool = False,
+    why: tuple[str, str] | None = None,
 ) -> None:
     """Return an item to the queue, due again after `seconds`, with (code, detail) of what stopped it.
 
@@ -107,17 +108,6 @@ def put_back(
         next_attempt_at=func.now() + timedelta(seconds=seconds),
         error_code=code,
         error_detail=detail,
-    )
-
-
-def charge_attempt(session: Session, item: WorkItem) -> None:
-    """Count a call before it is sent, so that a crash cannot make tries free."""
-    item.attempts += 1
-    session.execute(
-        update(WorkItem)
-        .where(WorkItem.id == item.id)
-        .values(attempts=WorkItem.attempts + 1)
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -174,7 +164,9 @@ def cancel_items(session: Session, run_id: int) -> None:
         .values(
             state=ItemState.CANCELLED,
             outcome=Outcome.CANCELLED,
-            lease_epoch=case((WorkItem.state == ItemState.LEASED, WorkItem.lease_epoch + 1), else_=WorkItem.lease_epoch),
+            lease_epoch=case(
+                (WorkItem.state == ItemState.LEASED, WorkItem.lease_epoch + 1), else_=WorkItem.lease_epoch
+            ),
             lease_owner=None,
             lease_expires_at=None,
             finished_at=func.now(),

@@ -1,7 +1,7 @@
 """Processor work: one run at a time, in steps, each committed with its checkpoint and its lease."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import structlog
@@ -73,7 +73,7 @@ def _end_in_failure(session: Session, item: WorkItem, error: DomainError) -> Non
 
 
 @contextmanager
-def _lease_kept(sessions: sessionmaker[Session], item: WorkItem) -> Iterator[None]:
+def _lease_kept(sessions: sessionmaker[Session], item: WorkItem) -> Generator[None]:
     """Renew the lease from a second thread: a step may compute for longer than a lease."""
     done = threading.Event()
 

@@ -1,6 +1,6 @@
 """Runs: opening, pausing, resuming, cancelling and completing long work, and counts that conserve."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -157,10 +157,8 @@ def complete_runs(session: Session) -> list[int]:
 
 def progress_of(session: Session, run: Run) -> Progress:
     """Count what became of a run's rows, from the rows themselves."""
-    done: dict[str, int] = {
-        code: rows
-        for code, rows in session.execute(select(RunCount.code, RunCount.rows).where(RunCount.run_id == run.id))
-    }
+    rows = session.execute(select(RunCount.code, RunCount.rows).where(RunCount.run_id == run.id))
+    done = {code: number for code, number in rows.tuples()}
     if STAGE_OF_KIND[RunKind(run.kind)] in MODEL_STAGES:
         outcomes = (
             select(WorkItem.outcome, func.count())
@@ -196,7 +194,7 @@ def _seconds_left(session: Session, run: Run, ended: int, pending: int) -> float
 
 
 def _move(
-    session: Session, run_id: int, allowed: Iterable[RunState], state: RunState, reason: str | None
+    session: Session, run_id: int, allowed: Collection[str], state: RunState, reason: str | None
 ) -> Run:
     run = session.get_one(Run, run_id, with_for_update=True, populate_existing=True)
     if run.state not in allowed:

@@ -38,7 +38,9 @@ def sweep(session: Session) -> None:
 def say_alive(session: Session, name: str, queue: str) -> None:
     statement = postgresql.insert(Worker).values(name=name, queue=queue)
     session.execute(
-        statement.on_conflict_do_update(index_elements=[Worker.name], set_={"seen_at": func.clock_timestamp()})
+        statement.on_conflict_do_update(
+            index_elements=[Worker.name], set_={"seen_at": func.clock_timestamp()}
+        )
     )
 
 
