@@ -136,7 +136,7 @@ def _matches(source: str, language: str) -> tuple[dict[int, Node], list[tuple[No
 
 
 def _plain(name: Node) -> str:
-    return _spelling(name).lstrip("*").strip("'\"")
+    return " ".join(_spelling(name).split()).lstrip("*").strip("'\"")[:200]
 
 
 def _spelling(node: Node) -> str:

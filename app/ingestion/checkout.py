@@ -1,0 +1,150 @@
+"""Reads the functions of a folder, an archive or one source file. Touches files, only to read.
+
+Nothing is ever extracted to disk or run. Symbolic links are not followed. Files that are not source code of
+the six languages are no rows and are passed over; what looks like source and is not taken is a refusal.
+"""
+
+import io
+import os
+import tokenize
+from collections.abc import Iterator, Set
+from pathlib import Path, PurePosixPath
+
+from app.code.functions import Function, functions
+from app.code.languages import language_of_path
+from app.ingestion.archives import BROKEN, Member, is_zip, members_of_tar, members_of_zip
+from app.ingestion.codesearchnet import hostile_name
+from app.ingestion.origin import Origin, origin_of
+from app.ingestion.rows import Code, Refusal, Row, refusal
+
+LARGEST_FILE = 1024 * 1024  # bytes
+MOST_FILES = 200_000
+MOST_BYTES = 8 * 1024**3  # of all files of an archive, unpacked
+LEFT_OUT = dict.fromkeys(
+    ("node_modules", "bower_components", "site-packages", "dist-packages", "vendor", "third_party"),
+    ("third_party_folder", "ingest it by itself, with its own licence"),
+) | dict.fromkeys(
+    ("test", "tests", "__tests__"), ("test_folder", "ingest it by itself if you want its functions")
+)
+NO_SOURCE = {".git", ".hg", ".svn", "__pycache__", ".tox", ".venv", "venv"}
+
+
+def read_checkout(path: Path, name: str, license_: str | None) -> Iterator[Row | Refusal]:
+    """The functions of every file, in the order of the paths (of an archive: of its members)."""
+    origin = origin_of(path, name)
+    found_source = False
+    try:
+        for member in _admitted(_members(path, name), name):
+            found_source = True
+            if isinstance(member, Refusal):
+                yield member
+            else:
+                yield from _rows(member, origin, license_)
+    except BROKEN as error:
+        yield refusal("broken_archive", name, None, "", str(error) or "the data breaks off")
+        return
+    if not found_source:
+        yield refusal("empty_file", name, None, "", "no source file of the six languages in it")
+
+
+def _members(path: Path, name: str) -> Iterator[Member | Refusal]:
+    if path.is_dir():
+        return _members_of_folder(path)
+    if is_zip(path):
+        return members_of_zip(path)
+    if language_of_path(name):
+        return iter([Member(name, path.stat().st_size, path.read_bytes)])
+    return members_of_tar(path)
+
+
+def _members_of_folder(root: Path) -> Iterator[Member | Refusal]:
+    for folder, subfolders, files in os.walk(root):
+        here = Path(folder)
+        for other in sorted(LEFT_OUT.keys() & set(subfolders)):
+            yield _left_out((here / other).relative_to(root).as_posix())
+        subfolders[:] = sorted(set(subfolders) - LEFT_OUT.keys() - NO_SOURCE)
+        for file in sorted(files):
+            path = here / file
+            if language_of_path(file) and path.is_file() and not path.is_symlink():
+                yield Member(path.relative_to(root).as_posix(), path.stat().st_size, path.read_bytes)
+
+
+def _left_out(folder: str) -> Refusal:
+    rule, why = LEFT_OUT[PurePosixPath(folder).name]
+    return refusal(rule, folder, None, "", why)
+
+
+def _admitted(members: Iterator[Member | Refusal], name: str) -> Iterator[Member | Refusal]:
+    """The members that are source code and within the limits; a refusal for each that is not taken."""
+    others: set[str] = set()
+    total = 0
+    for count, member in enumerate(members, 1):
+        if isinstance(member, Refusal):
+            yield member
+            continue
+        total += member.size
+        if count > MOST_FILES or total > MOST_BYTES:
+            why = f"reading stopped at file {count:,}, {total:,} bytes unpacked"
+            yield refusal("too_many_files", name, None, member.path, why)
+            return
+        folder = _folder_among(member.path, LEFT_OUT.keys())
+        if folder is not None:
+            if folder not in others:
+                others.add(folder)
+                yield _left_out(folder)
+        elif language_of_path(member.path) and _folder_among(member.path, NO_SOURCE) is None:
+            yield _too_bad(member) or member
+
+
+def _folder_among(path: str, names: Set[str]) -> str | None:
+    """The outermost folder of `path` with one of these names."""
+    parts = PurePosixPath(path).parts[:-1]
+    return next(("/".join(parts[: i + 1]) for i, part in enumerate(parts) if part in names), None)
+
+
+def _too_bad(member: Member) -> Refusal | None:
+    why = hostile_name("path", member.path)
+    if why:
+        return refusal("hostile_name", member.path, None, "", why)
+    if member.size > LARGEST_FILE:
+        return refusal("file_too_large", member.path, None, "", f"{member.size:,} bytes")
+    return None
+
+
+def _rows(member: Member, origin: Origin, license_: str | None) -> Iterator[Row | Refusal]:
+    language = language_of_path(member.path) or ""
+    try:
+        source = _decoded(member.read(), language)
+        if "\0" in source:
+            yield refusal("nul_character", member.path, source[: source.index("\0")].count("\n") + 1, "", "")
+            return
+        for found in functions(source, language):
+            yield Row(member.path, found.start_line, _code(found, member.path, origin, language, license_))
+    except (UnicodeDecodeError, LookupError) as error:
+        yield refusal("bad_encoding", member.path, None, "", str(error))
+    except SyntaxError as error:
+        yield refusal("not_parseable", member.path, error.lineno, error.text or "", error.msg)
+    except BROKEN as error:
+        yield refusal("broken_archive", member.path, None, "", str(error) or "the data breaks off")
+
+
+def _code(found: Function, path: str, origin: Origin, language: str, license_: str | None) -> Code:
+    return Code(
+        language=language,
+        name=found.name,
+        comment=found.comment,
+        code=found.code,
+        repo=origin.repo,
+        path=path,
+        sha=origin.sha,
+        url=f"{origin.url}{path}#L{found.start_line}-L{found.end_line}" if origin.url else "",
+        license=license_,
+    )
+
+
+def _decoded(content: bytes, language: str) -> str:
+    """The text of a file. Raises UnicodeDecodeError, or SyntaxError for an encoding Python does not know."""
+    encoding = "utf-8-sig"
+    if language == "python":  # may declare another one in its first two lines (PEP 263)
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    return content.decode(encoding)

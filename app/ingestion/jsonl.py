@@ -1,0 +1,67 @@
+"""Reads CodeSearchNet's .jsonl and .jsonl.gz files, a line at a time. Touches files, only to read."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from app.ingestion.codesearchnet import outcome_of_line
+from app.ingestion.compression import BROKEN_GZIP, opened
+from app.ingestion.rows import Refusal, Row, refusal
+
+LONGEST_LINE = 10 * 1024 * 1024  # bytes; a row of code is a few thousand
+_CHUNK = 1024 * 1024
+_UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16_STARTS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{")
+
+
+class _Line(NamedTuple):
+    text: bytes  # without its end; of a line that is too long only the start
+    length: int  # bytes
+
+
+def read_jsonl(path: Path, file: str, license_: str | None) -> Iterator[Row | Refusal]:
+    """The rows of a file in its order, memory flat. `file` is its name for people.
+
+    Damage is a refusal with its line; what stands before it, or after it on lines of their own, is kept.
+    """
+    number = 0
+    found_row = False
+    try:
+        with opened(path) as stream:
+            for number, line in enumerate(_lines(stream), 1):
+                if number == 1 and line.text.startswith(_UTF16_STARTS):
+                    why = "the file is in UTF-16; save it as UTF-8"
+                    yield refusal("bad_encoding", file, 1, line.text[:300].decode("utf-16", "replace"), why)
+                    return
+                found_row = found_row or bool(line.text.strip())
+                if line.length > LONGEST_LINE:
+                    why = f"{line.length:,} bytes"
+                    yield refusal("line_too_long", file, number, line.text.decode("utf-8", "replace"), why)
+                elif line.text.strip():
+                    text = line.text.removeprefix(_UTF8_MARK) if number == 1 else line.text
+                    yield outcome_of_line(text, file, number, license_)
+    except BROKEN_GZIP as error:
+        yield refusal("broken_gzip", file, number + 1, "", f"after line {number}: {error}")
+        return
+    if not found_row:
+        yield refusal("empty_file", file, None, "", f"{number} lines, all empty" if number else "no bytes")
+
+
+def _lines(stream: io.BufferedIOBase) -> Iterator[_Line]:
+    while head := stream.readline(LONGEST_LINE + 1):
+        length = len(head)
+        if length > LONGEST_LINE:
+            head = head[:1200]
+            length += _rest_of_line(stream)
+        yield _Line(head.rstrip(b"\r\n"), length)
+
+
+def _rest_of_line(stream: io.BufferedIOBase) -> int:
+    """Read to the end of the line in small pieces. How many bytes that was."""
+    length = 0
+    while piece := stream.readline(_CHUNK):
+        length += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return length
