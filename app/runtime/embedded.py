@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,18 +17,19 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+import psutil
 import psycopg
 import redis
 from psycopg import sql
 
 from app.runtime import processes
 from app.runtime.home import CannotStart, Home
+from app.runtime.processes import Child
 
 NAME = "breakwater"
 """The database, and the role that owns it."""
 
 POSTGRES_SOCKET = ".s.PGSQL.5432.lock"
-REDIS_SOCKET = "redis.sock"
 PATIENCE_S = 60.0
 """How long a server may take to answer: recovery after a crash on a slow disk takes its time."""
 
@@ -46,10 +47,11 @@ POSTGRES_SETTINGS = {
 
 
 class Servers(NamedTuple):
-    """Where the servers answer: a SQLAlchemy URL and a redis-py URL."""
+    """Where the servers answer (a SQLAlchemy URL and a redis-py URL), and their processes, to watch."""
 
     database_url: str
     redis_url: str
+    children: tuple[Child, ...] = ()
 
 
 @contextmanager
@@ -60,44 +62,57 @@ def embedded_servers(path: Path) -> Generator[Servers]:
     when a server does not come up.
     """
     home = Home(path.resolve())
-    with home.held(), home.sockets(POSTGRES_SOCKET) as sockets, ExitStack() as running:
-        database_url = running.enter_context(embedded_postgres(home, sockets))
-        redis_url = running.enter_context(embedded_redis(home, sockets))
-        yield Servers(database_url, redis_url)
+    with home.held(), servers_of(home) as servers:
+        yield servers
 
 
 @contextmanager
-def embedded_postgres(home: Home, sockets: Path) -> Generator[str]:
-    """Run PostgreSQL on a held home while the block lasts; gives the SQLAlchemy URL of its database."""
+def servers_of(
+    home: Home, database_url: str | None = None, redis_url: str | None = None
+) -> Generator[Servers]:
+    """Run on a held home those servers for which no URL is given."""
+    processes.end_leftovers(home.path)
+    with home.sockets(POSTGRES_SOCKET) as sockets, ExitStack() as running:
+        children: list[Child] = []
+        if database_url is None:
+            database_url, postgres = running.enter_context(_postgres(home, sockets))
+            children.append(postgres)
+        if redis_url is None:
+            redis_url, doorbell = running.enter_context(_redis(home, sockets))
+            children.append(doorbell)
+        yield Servers(database_url, redis_url, tuple(children))
+
+
+@contextmanager
+def _postgres(home: Home, sockets: Path) -> Generator[tuple[str, Child]]:
     binaries = _postgres_binaries()
     account = _account(home)
     os.chown(sockets, account.uid, account.gid)
     _end_leftover_postgres(home)
     _initialise(home, account, binaries)
     settings = POSTGRES_SETTINGS | {"unix_socket_directories": str(sockets)}
-    server = processes.start(
+    server = Child(
+        "postgres",
         [
             *account.prefix([binaries / "postgres", home.postgres]),
             *[str(binaries / "postgres"), "-D", str(home.postgres)],
             *[f"--{name}={value}" for name, value in settings.items()],
         ],
-        env=_plain_environment(),
+        env=_plain_environment(home),
         log=home.logs / "postgres.log",
         death_signal=signal.SIGINT,
     )
     try:
-        _await_postgres(server, sockets, home.logs / "postgres.log")
-        yield f"postgresql+psycopg://{NAME}@/{NAME}?host={quote(str(sockets))}&port=5432"
+        _await(server, lambda: _make_database(sockets), psycopg.OperationalError)
+        yield f"postgresql+psycopg://{NAME}@/{NAME}?host={quote(str(sockets))}&port=5432", server
     finally:
         # Fast shutdown, then immediate: see "Shutting Down the Server" in the PostgreSQL manual.
-        processes.end(server, [(signal.SIGINT, 12), (signal.SIGQUIT, 4)])
+        processes.end([server], [(signal.SIGINT, 6), (signal.SIGQUIT, 2)])
 
 
 @contextmanager
-def embedded_redis(home: Home, sockets: Path) -> Generator[str]:
-    """Run Redis on a held home while the block lasts; gives its redis-py URL. Nothing is kept on disk."""
-    processes.end_leftovers("redis-server", home.run, signal.SIGTERM)
-    socket = sockets / REDIS_SOCKET
+def _redis(home: Home, sockets: Path) -> Generator[tuple[str, Child]]:
+    socket = sockets / "redis.sock"
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -107,17 +122,17 @@ def embedded_redis(home: Home, sockets: Path) -> Generator[str]:
         "appendonly": "no",
         "save": "",
     }
-    server = processes.start(
+    server = Child(
+        "redis",
         [redis_binary(), *[word for name, value in options.items() for word in (f"--{name}", value)]],
-        env=_plain_environment(),
+        env=_plain_environment(home),
         log=home.logs / "redis.log",
-        death_signal=signal.SIGTERM,
     )
     try:
-        _await_redis(server, socket, home.logs / "redis.log")
-        yield f"unix://{quote(str(socket))}"
+        _await(server, lambda: _ping(socket), redis.ConnectionError)
+        yield f"unix://{quote(str(socket))}", server
     finally:
-        processes.end(server, [(signal.SIGTERM, 5)])
+        processes.end([server], [(signal.SIGTERM, 2)])
 
 
 @dataclass(frozen=True)
@@ -131,6 +146,8 @@ class _Account:
         """Words before a command that make it run as this account and reach the paths in `needed`."""
         if os.geteuid() == self.uid:
             return []
+        if shutil.which("setpriv") is None:
+            raise CannotStart("PostgreSQL does not run as root, and there is no setpriv: run as another user")
         drop = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
         drop += ["--pdeathsig", "INT"]  # changing the user id clears the one set before
         reaches = all(
@@ -194,7 +211,7 @@ def _initialise(home: Home, account: _Account, binaries: Path) -> None:
             *["--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin"],
             *["--builtin-locale", "C.UTF-8", "--no-sync", "--no-instructions"],
         ],
-        env=_plain_environment(),
+        env=_plain_environment(home),
         capture_output=True,
         text=True,
         check=False,
@@ -205,47 +222,88 @@ def _initialise(home: Home, account: _Account, binaries: Path) -> None:
 
 
 def _end_leftover_postgres(home: Home) -> None:
-    processes.end_leftovers("postgres", home.postgres, signal.SIGINT)
-    # Nobody works in the folder any more. After a crash its pid file may name a stranger's process by now,
-    # and PostgreSQL would refuse to start for that.
-    (home.postgres / "postmaster.pid").unlink(missing_ok=True)
+    """Make way for a new postmaster. The home is held, so an old one has lost its supervisor.
+
+    PostgreSQL itself refuses to start while anything still works on the data. It also refuses when a
+    stranger's process happens to have the number in an old pid file, so those are taken away here.
+    """
+    pid_file = home.postgres / "postmaster.pid"
+    postmaster = _postmaster(pid_file, home)
+    if postmaster is not None:
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            postmaster.send_signal(number)
+            if not psutil.wait_procs([postmaster], timeout=15)[1]:
+                break
+    elif _is_strangers(pid_file):
+        pid_file.unlink()
     for socket in home.run.glob(".s.PGSQL.*"):
         socket.unlink()
 
 
-def _await_postgres(server: subprocess.Popen[bytes], sockets: Path, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def _pid_in(pid_file: Path) -> int | None:
+    try:
+        return int(pid_file.read_text().split("\n", 1)[0])
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _postmaster(pid_file: Path, home: Home) -> psutil.Process | None:
+    try:
+        process = psutil.Process(_pid_in(pid_file) or -1)
+        return process if str(home.postgres) in process.cmdline() else None
+    except (psutil.NoSuchProcess, ValueError):
+        return None
+
+
+def _is_strangers(pid_file: Path) -> bool:
+    """Whether an old pid file would stop PostgreSQL for nothing: written half, or its number is reused."""
+    if not pid_file.exists():
+        return False
+    pid = _pid_in(pid_file)
+    return pid is None or psutil.pid_exists(pid)
+
+
+def _make_database(sockets: Path) -> None:
+    with psycopg.connect(
+        host=str(sockets), port=5432, user=NAME, dbname="postgres", autocommit=True
+    ) as connection:
+        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [NAME]).rowcount:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
+
+
+def _ping(socket: Path) -> None:
+    with redis.Redis(unix_socket_path=str(socket)) as client:
+        client.ping()
+
+
+def _await(server: Child, ask: Callable[[], None], not_yet: type[Exception]) -> None:
+    """Start the server and wait until `ask` gets its answer.
+
+    A server that dies is started again a few times: after a kill -9, processes of its predecessor may hold
+    the data for another second.
+    """
+    server.start()
+    deadline, pause = time.monotonic() + PATIENCE_S, 0.02
     while True:
         try:
-            with psycopg.connect(
-                host=str(sockets), port=5432, user=NAME, dbname="postgres", autocommit=True
-            ) as connection:
-                found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [NAME]).rowcount
-                if not found:
-                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
-                return
-        except psycopg.OperationalError:
-            _go_on_waiting("PostgreSQL", server, deadline, log)
+            ask()
+        except not_yet:
+            server.tend()
+            if server.crashes > 3 or time.monotonic() > deadline:
+                raise CannotStart(
+                    f"{server.name} did not start. The end of {server.log}:\n{server.last_words()}"
+                ) from None
+            time.sleep(pause)
+            pause = min(pause * 1.2, 0.5)
+        else:
+            return
 
 
-def _await_redis(server: subprocess.Popen[bytes], socket: Path, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            with redis.Redis(unix_socket_path=str(socket)) as client:
-                client.ping()
-                return
-        except redis.ConnectionError:
-            _go_on_waiting("Redis", server, deadline, log)
-
-
-def _go_on_waiting(name: str, server: subprocess.Popen[bytes], deadline: float, log: Path) -> None:
-    if server.poll() is not None or time.monotonic() > deadline:
-        last_lines = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
-        raise CannotStart(f"{name} did not start. The end of {log}:\n{last_lines}")
-    time.sleep(0.02)
-
-
-def _plain_environment() -> dict[str, str]:
+def _plain_environment(home: Home) -> dict[str, str]:
     """Without PGDATA, PGPORT and the like, which would reach into the servers' own configuration."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        processes.MARK: str(home.path),
+    }

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from app.errors import DomainError
 
@@ -24,6 +25,28 @@ LONGEST_SOCKET_PATH = 107
 
 class CannotStart(DomainError):
     """The servers cannot start here; the text says why and what to do."""
+
+
+class Running(NamedTuple):
+    """What a supervisor tells about itself in `supervisor.json`; it carries addresses, no secrets but theirs."""
+
+    pid: int
+    started_at: str
+    url: str
+    database_url: str
+    redis_url: str
+
+
+class InUse(CannotStart):
+    """Another process holds the data folder. `running` is set when it serves."""
+
+    def __init__(self, path: Path, running: Running | None) -> None:
+        self.running = running
+        super().__init__(
+            f"Breakwater is already running on {path}: {running.url} (process {running.pid})"
+            if running
+            else f"another Breakwater command is working on {path}; try again when it is done"
+        )
 
 
 @dataclass(frozen=True)
@@ -58,7 +81,7 @@ class Home:
 
     @contextmanager
     def held(self) -> Generator[None]:
-        """Make this process the only one that runs servers here, or raise `CannotStart`.
+        """Make this process the only one that runs servers here, or raise `InUse`.
 
         A file lock, because the kernel drops it with the process, however that ends.
         """
@@ -68,18 +91,30 @@ class Home:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise CannotStart(f"another Breakwater is running on {self.path}") from None
+                raise InUse(self.path, self._read_record()) from None
+            self.record.unlink(missing_ok=True)  # a crash left it
             self._prepare()
-            yield
+            try:
+                yield
+            finally:
+                self.record.unlink(missing_ok=True)
+
+    def announce(self, running: Running) -> None:
+        """Let other commands find what runs on this held home."""
+        _write_whole(self.record, json.dumps(running._asdict()))
+
+    def _read_record(self) -> Running | None:
+        try:
+            return Running(**json.loads(self.record.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
 
     def _prepare(self) -> None:
         for folder in (self.run, self.files, self.logs):
             folder.mkdir(exist_ok=True)
         self.run.chmod(0o700)
         if not self.stamp.exists():
-            beside = self.stamp.with_suffix(".new")
-            beside.write_text(json.dumps({"layout": LAYOUT, "postgres": POSTGRES_MAJOR}) + "\n")
-            beside.rename(self.stamp)
+            _write_whole(self.stamp, json.dumps({"layout": LAYOUT, "postgres": POSTGRES_MAJOR}))
 
     def check_stamp(self) -> None:
         """Refuse a folder that this version could break, before anything in it is touched."""
@@ -130,6 +165,14 @@ class Home:
             yield link.readlink()
         finally:
             _remove_linked(link)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, and that is never seen half-written."""
+    beside = path.with_name(path.name + ".new")
+    beside.touch(mode=0o600)
+    beside.write_text(text + "\n")
+    beside.rename(path)
 
 
 def _remove_linked(link: Path) -> None:
