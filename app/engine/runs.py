@@ -158,7 +158,7 @@ def complete_runs(session: Session) -> list[int]:
 def progress_of(session: Session, run: Run) -> Progress:
     """Count what became of a run's rows, from the rows themselves."""
     rows = session.execute(select(RunCount.code, RunCount.rows).where(RunCount.run_id == run.id))
-    done = {code: number for code, number in rows.tuples()}
+    done = {code: number for code, number in rows}
     if STAGE_OF_KIND[RunKind(run.kind)] in MODEL_STAGES:
         outcomes = (
             select(WorkItem.outcome, func.count())
