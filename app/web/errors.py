@@ -1,0 +1,210 @@
+"""One table from errors to status codes: problem+json (RFC 9457) below /api, pages elsewhere."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from sqlalchemy.exc import DataError, OperationalError
+from starlette.exceptions import HTTPException
+
+from app.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    TooLarge,
+    TooManyAttempts,
+    Unparsable,
+)
+from app.web.templating import is_htmx, render
+
+_log = structlog.get_logger()
+
+
+class SignInNeeded(Exception):
+    """A page that only signed-in people may open."""
+
+
+class PasswordMustChange(Exception):
+    """The person signed in with a one-time password."""
+
+
+class NoProject(NotFound):
+    """The person may see no project yet."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no project that you may see yet")
+
+
+class Unauthenticated(DomainError):
+    """No token, or not a good one."""
+
+
+class CsrfMissing(Forbidden):
+    """A form without the session's token."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This form was opened before you signed in, or it was sent from another site, so nothing was "
+            "changed. Go back, reload the page and send it again."
+        )
+
+
+class Refusal(NamedTuple):
+    """An error as it is told: what happened, where, and headers that go with it."""
+
+    status: int
+    detail: str
+    fields: tuple[tuple[str, str], ...] = ()  # (field, what is wrong with it)
+    headers: Mapping[str, str] | None = None
+
+
+STATUS_OF: dict[type[DomainError], int] = {
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    InvalidInput: 422,
+    Unparsable: 422,
+    TooManyAttempts: 429,
+}
+
+
+def refusal_of(error: DomainError) -> Refusal:
+    status = next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
+    match error:
+        case InvalidInput(field=str(field)):
+            return Refusal(status, str(error), ((field, str(error)),))
+        case TooManyAttempts():
+            return Refusal(status, str(error), headers={"Retry-After": str(error.retry_after)})
+        case Unauthenticated():
+            return Refusal(status, str(error), headers={"WWW-Authenticate": "Bearer"})
+        case _:
+            return Refusal(status, str(error))
+
+
+def invalid_request(error: RequestValidationError) -> Refusal:
+    """FastAPI's own checks, in our words: `k: Input should be greater than 0`."""
+    fields = tuple((_field_name(one["loc"]), str(one["msg"])) for one in error.errors())
+    return Refusal(422, "; ".join(f"{field}: {message}" for field, message in fields), fields)
+
+
+def _field_name(location: tuple[int | str, ...]) -> str:
+    """("body", "tasks", 0) -> "tasks.0"; a body that is no JSON is called "body"."""
+    where = [str(part) for part in location]
+    if where[0] == "body" and (len(where) == 1 or where[1].isdigit()):
+        return "body"
+    return ".".join(where[1:]) or where[0]
+
+
+def answer(request: Request, refusal: Refusal) -> Response:
+    """The refusal in the form that the caller reads: JSON, a message for htmx, or a page."""
+    request.state.refused = True
+    if request.url.path.startswith("/api/"):
+        return _problem(request, refusal)
+    response = _error_page(request, refusal)
+    response.headers.update(refusal.headers or {})
+    return response
+
+
+def _problem(request: Request, refusal: Refusal) -> Response:
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(refusal.status).phrase,
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "instance": request.url.path,
+    }
+    if refusal.fields:
+        problem["errors"] = [{"field": field, "detail": detail} for field, detail in refusal.fields]
+    return JSONResponse(problem, refusal.status, refusal.headers, media_type="application/problem+json")
+
+
+TITLES = {
+    403: "You may not do this",
+    404: "There is nothing here",
+    405: "This address does not take that",
+    409: "Somebody or something was faster",
+    413: "Too large",
+    422: "Something is missing or wrong",
+    429: "Too many attempts",
+    500: "Something broke on our side",
+    503: "Not ready yet",
+}
+
+
+def _error_page(request: Request, refusal: Refusal) -> HTMLResponse:
+    context = {"title": TITLES.get(refusal.status, HTTPStatus(refusal.status).phrase), "refusal": refusal}
+    if is_htmx(request):
+        # The page stays as it is; the message appears at its top.
+        response = render(request, "errors/_message.html", status=refusal.status, **context)
+        response.headers.update({"HX-Retarget": "#messages", "HX-Reswap": "innerHTML"})
+        return response
+    return render(request, "errors/page.html", status=refusal.status, **context)
+
+
+def redirect_page(request: Request, address: str) -> Response:
+    """Send the browser elsewhere; htmx is told by a header, or it would swap the page in."""
+    if is_htmx(request):
+        return Response(status_code=204, headers={"HX-Redirect": address})
+    return RedirectResponse(address, 303)
+
+
+def path_to_return_to(request: Request) -> str:
+    """Where the person was: this address, or the page that a form or a fragment was on."""
+    if request.method == "GET" and not is_htmx(request):
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    page = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "/")
+    return page.path + (f"?{page.query}" if page.query else "")
+
+
+def add_error_pages(app: FastAPI) -> None:
+    """Register the table. What is not in it is caught, logged and answered by `request_log`."""
+
+    @app.exception_handler(DomainError)
+    async def domain(request: Request, error: DomainError) -> Response:
+        return answer(request, refusal_of(error))
+
+    @app.exception_handler(NoProject)
+    async def no_project(request: Request, error: NoProject) -> Response:
+        request.state.refused = True
+        return render(request, "errors/no_project.html", status=404)
+
+    @app.exception_handler(SignInNeeded)
+    async def sign_in_needed(request: Request, error: SignInNeeded) -> Response:
+        return redirect_page(request, f"/signin?next={quote(path_to_return_to(request), safe='/')}")
+
+    @app.exception_handler(PasswordMustChange)
+    async def password_must_change(request: Request, error: PasswordMustChange) -> Response:
+        return redirect_page(request, f"/password?next={quote(path_to_return_to(request), safe='/')}")
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return answer(request, invalid_request(error))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return answer(request, Refusal(error.status_code, str(error.detail), headers=error.headers))
+
+    @app.exception_handler(DataError)
+    @app.exception_handler(UnicodeEncodeError)
+    async def unstorable(request: Request, error: Exception) -> Response:
+        _log.info("unstorable_value", error=str(error))
+        return answer(request, Refusal(422, UNSTORABLE))
+
+    @app.exception_handler(OperationalError)
+    async def database_away(request: Request, error: OperationalError) -> Response:
+        _log.error("database_away", error=str(error.orig))
+        return answer(request, Refusal(503, DATABASE_AWAY, headers={"Retry-After": "5"}))
+
+
+UNSTORABLE = "a value cannot be stored: a number out of range, a NUL character or half a character"
+DATABASE_AWAY = "the database does not answer; nothing was changed, try again in a few seconds"
+BROKEN = "nothing was changed; the log of the server says what happened, under request"

@@ -1,0 +1,48 @@
+"""One message for the next page, carried by a cookie: `return see_other("/sources", "Source added")`."""
+
+import base64
+import binascii
+import json
+from typing import NamedTuple
+
+from fastapi import Request
+from fastapi.responses import RedirectResponse
+
+from app.settings import settings
+
+FLASH_COOKIE = "breakwater_message"
+MOST_CHARACTERS = 500
+KINDS = ("ok", "warn", "bad")
+
+
+class Flash(NamedTuple):
+    text: str
+    kind: str  # ok, warn or bad
+
+
+def see_other(address: str, message: str | None = None, kind: str = "ok") -> RedirectResponse:
+    """Answer a form: go to this page, and say there what happened."""
+    response = RedirectResponse(address, 303)
+    if message is not None:
+        words = json.dumps([message[:MOST_CHARACTERS], kind]).encode()
+        response.set_cookie(
+            FLASH_COOKIE,
+            base64.urlsafe_b64encode(words).decode(),
+            max_age=60,
+            httponly=True,
+            samesite="lax",
+            secure=settings().cookies_are_secure,
+        )
+    return response
+
+
+def flash_of(request: Request) -> Flash | None:
+    """The message that waits; a cookie that is not ours is nothing."""
+    cookie = request.cookies.get(FLASH_COOKIE)
+    if not cookie:
+        return None
+    try:
+        text, kind = json.loads(base64.urlsafe_b64decode(cookie))
+    except (binascii.Error, ValueError, TypeError):
+        return None
+    return Flash(str(text), str(kind)) if kind in KINDS else None

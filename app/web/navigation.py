@@ -1,0 +1,31 @@
+"""The tabs at the top of every page, in pipeline order."""
+
+from typing import NamedTuple
+
+
+class NavEntry(NamedTuple):
+    label: str
+    address: str
+    current: bool
+
+
+TABS = (
+    ("Overview", "/"),
+    ("Sources", "/sources"),
+    ("Selections", "/selections"),
+    ("Runs", "/runs"),
+    ("Review", "/review"),
+    ("Instances", "/instances"),
+    ("Releases", "/releases"),
+    ("Prompts", "/prompts"),
+    ("Rules", "/rules"),
+    ("Settings", "/settings"),
+)
+
+
+def nav_entries(path: str) -> list[NavEntry]:
+    """Every tab, the one that `path` lies below marked."""
+    return [
+        NavEntry(label, address, path == address or (address != "/" and path.startswith(address + "/")))
+        for label, address in TABS
+    ]

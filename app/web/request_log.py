@@ -1,0 +1,54 @@
+"""One log line per request, under a number that every line meanwhile carries; the last net for errors."""
+
+import re
+import secrets
+import time
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.web.errors import BROKEN, Refusal, answer
+
+_log = structlog.get_logger()
+_GIVEN = re.compile(r"[\w.:-]{1,64}")
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class RequestLog:
+    """Takes `X-Request-Id` from a proxy or makes one, and gives it back with the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _GIVEN.fullmatch(given) else secrets.token_hex(8)
+        started, status = time.perf_counter(), 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            except Exception:  # the entry point: whatever it is, it is logged and answered
+                _log.exception("request_broke", method=request.method, path=request.url.path)
+                if status:
+                    raise  # half of the answer is out: the connection has to break
+                broken = answer(request, Refusal(500, f"{BROKEN} {request_id}"))
+                await broken(scope, receive, send_with_id)
+            if request.url.path not in QUIET and not request.url.path.startswith("/static/"):
+                took_ms = round((time.perf_counter() - started) * 1000, 1)
+                _log.info(
+                    "request", method=request.method, path=request.url.path, status=status, took_ms=took_ms
+                )
