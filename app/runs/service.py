@@ -10,7 +10,6 @@ from app.engine.runs import Progress, cancel_run, pause_run, progress_of, resume
 from app.runs import queries
 from app.storage.tables import Run
 
-
 Step = Literal["pause", "resume", "cancel"]
 
 

@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from app.engine.runs import Progress
 from app.storage.tables import Run
 
-_EXAMPLE = {
+_EXAMPLE: JsonDict = {
     "id": 12,
     "kind": "generate",
     "state": "running",
