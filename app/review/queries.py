@@ -1,0 +1,458 @@
+"""What the review stage reads: the queue, the card, lists, and the history of an instance."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from app.errors import NotFound
+from app.pipeline import Action, InstanceStatus, Stage, Stream
+from app.review.assignment import Queue
+from app.review.judgement import Text
+from app.review.shapes import (
+    CallShape,
+    DecisionShape,
+    EvidenceShape,
+    InstanceRow,
+    InstanceShape,
+    PickShape,
+    RevisionShape,
+    RuleShape,
+    SimilarShape,
+    SnippetShape,
+    VerdictShape,
+)
+from app.storage.tables import (
+    Call,
+    Decision,
+    Evidence,
+    Guideline,
+    GuidelineSeen,
+    Instance,
+    Lease,
+    Person,
+    Pick,
+    Project,
+    Revision,
+    RuleAnswer,
+    RuleOverride,
+    Snippet,
+    VerdictRow,
+)
+
+_Query = TypeVar("_Query", bound=Select[*tuple[Any, ...]])
+
+MOST_COUNTED = 10_000  # a count that people only glance at stops here
+
+
+class Filters(NamedTuple):
+    """Which instances are meant. Empty values let everything through; `q` is looked for in texts and names."""
+
+    status: str | None = None
+    task: str | None = None
+    language: str | None = None
+    verdict: str | None = None
+    q: str | None = None
+
+
+def matching(filters: Filters) -> list[ColumnElement[bool]]:
+    """Conditions on Instance, and on Snippet where there is a `q`."""
+    conditions: list[ColumnElement[bool]] = [
+        getattr(Instance, column) == value
+        for column, value in filters._asdict().items()
+        if value and column != "q"
+    ]
+    if filters.q:
+        pattern = contains_pattern(filters.q)
+        columns = (Instance.instruction, Instance.task_name, Snippet.path, Snippet.name)
+        conditions.append(or_(*(column.ilike(pattern, escape="\\") for column in columns)))
+    return conditions
+
+
+def contains_pattern(text: str) -> str:
+    """`text` anywhere, its own % and _ meant literally."""
+    literal = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{literal}%"
+
+
+# --- the queue --------------------------------------------------------------------------------------------
+
+
+def held_by_another(person_id: int) -> ColumnElement[bool]:
+    """Another person has a lease on the instance that has not run out."""
+    return exists().where(
+        Lease.instance_id == Instance.id, Lease.person_id != person_id, Lease.expires_at > func.now()
+    )
+
+
+def held_by(person_id: int) -> ColumnElement[bool]:
+    return exists().where(
+        Lease.instance_id == Instance.id, Lease.person_id == person_id, Lease.expires_at > func.now()
+    )
+
+
+def skipped_by(person_id: int) -> ColumnElement[bool]:
+    return exists().where(
+        Decision.instance_id == Instance.id,
+        Decision.person_id == person_id,
+        Decision.action == Action.SKIP,
+        Decision.undone_at.is_(None),
+    )
+
+
+def _waiting(project_id: int, filters: Filters) -> list[ColumnElement[bool]]:
+    return [
+        Instance.project_id == project_id,
+        Instance.status == InstanceStatus.WAITING,
+        *matching(filters._replace(status=None)),
+    ]
+
+
+def _of_instances(query: _Query, filters: Filters) -> _Query:
+    """`query` with the snippets at hand, where the filter looks at them."""
+    return query.outerjoin(Snippet, Snippet.id == Instance.snippet_id) if filters.q else query
+
+
+def lock_next(session: Session, project_id: int, person_id: int, filters: Filters) -> Instance | None:
+    """The instance that this person reads next, locked; those that somebody else is just taking are passed over."""
+    query = (
+        _of_instances(select(Instance), filters)
+        .where(
+            *_waiting(project_id, filters),
+            ~held_by_another(person_id),
+            ~skipped_by(person_id),
+            ~held_by(person_id),
+        )
+        .order_by(Instance.priority, Instance.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=Instance)
+    )
+    return session.scalars(query).one_or_none()
+
+
+class OpenLease(NamedTuple):
+    instance: Instance
+    lease: Lease
+
+
+def open_leases(session: Session, project_id: int, person_id: int) -> list[OpenLease]:
+    """What this person holds in the work stream and nobody decided meanwhile, the longest held first."""
+    query = (
+        select(Instance, Lease)
+        .join(Lease, Lease.instance_id == Instance.id)
+        .where(
+            Lease.person_id == person_id,
+            Lease.stream == Stream.WORK,
+            Lease.expires_at > func.now(),
+            Instance.project_id == project_id,
+            Instance.status == InstanceStatus.WAITING,
+        )
+        .order_by(Lease.leased_at, Lease.id)
+    )
+    return [OpenLease(instance, lease) for instance, lease in session.execute(query)]
+
+
+def fits(session: Session, instance_id: int, filters: Filters) -> bool:
+    query = _of_instances(select(Instance.id), filters).where(
+        Instance.id == instance_id, *matching(filters._replace(status=None))
+    )
+    return session.scalar(query) is not None
+
+
+def lease_of_another(session: Session, instance_id: int, person_id: int) -> tuple[str, datetime] | None:
+    """(who, until when) holds the instance, if another person does."""
+    query = (
+        select(Person.name, Lease.expires_at)
+        .join(Lease, Lease.person_id == Person.id)
+        .where(Lease.instance_id == instance_id, Person.id != person_id, Lease.expires_at > func.now())
+    )
+    row = session.execute(query).first()
+    return (row[0], row[1]) if row else None
+
+
+def queue_of(session: Session, project_id: int, person_id: int, filters: Filters) -> Queue:
+    """How the queue stands for a person, counted for real: asked only when there is nothing to give."""
+    others = held_by_another(person_id)
+    counts = (
+        select(func.count(), func.count().filter(~others & skipped_by(person_id)))
+        .select_from(Instance)
+        .where(~held_by(person_id))
+    )
+    everything = session.execute(counts.where(*_waiting(project_id, Filters()))).one()
+    matching_count, skipped = session.execute(
+        _of_instances(counts, filters).where(*_waiting(project_id, filters))
+    ).one()
+    free_at = session.scalar(
+        _of_instances(
+            select(func.min(Lease.expires_at)).join(Instance, Instance.id == Lease.instance_id), filters
+        ).where(*_waiting(project_id, filters), Lease.person_id != person_id, Lease.expires_at > func.now())
+    )
+    generating = select(func.count()).where(
+        Instance.project_id == project_id, Instance.status == InstanceStatus.GENERATING
+    )
+    return Queue(
+        waiting=everything[0],
+        matching=matching_count,
+        with_others=matching_count - skipped,
+        skipped=skipped,
+        free_at=free_at,
+        generating=session.scalar(generating) or 0,
+    )
+
+
+class Progress(NamedTuple):
+    """What the header of the card says. `remaining` stops counting at MOST_COUNTED + 1."""
+
+    mine_today: int
+    remaining: int
+
+
+def progress(session: Session, project_id: int, person_id: int) -> Progress:
+    mine = select(func.count()).where(
+        Decision.project_id == project_id,
+        Decision.person_id == person_id,
+        Decision.created_at >= func.date_trunc("day", func.now()),
+        Decision.undone_at.is_(None),
+        Decision.action != Action.SKIP,
+    )
+    some_waiting = (
+        select(Instance.id)
+        .where(Instance.project_id == project_id, Instance.status == InstanceStatus.WAITING)
+        .limit(MOST_COUNTED + 1)
+        .subquery()
+    )
+    remaining = select(func.count()).select_from(some_waiting)
+    return Progress(session.scalar(mine) or 0, session.scalar(remaining) or 0)
+
+
+# --- decisions --------------------------------------------------------------------------------------------
+
+
+def recent_decisions(session: Session, project_id: int, person_id: int, depth: int) -> list[Decision]:
+    """This person's newest standing decisions of the work stream, newest first."""
+    query = (
+        select(Decision)
+        .where(
+            Decision.project_id == project_id,
+            Decision.person_id == person_id,
+            Decision.stream == Stream.WORK,
+            Decision.undone_at.is_(None),
+        )
+        .order_by(Decision.id.desc())
+        .limit(depth)
+    )
+    return list(session.scalars(query))
+
+
+def deciding(session: Session, instance_id: int, *, after: int = 0) -> tuple[Decision, str] | None:
+    """The newest standing decision that changed the instance's status, and who made it; later than `after`."""
+    query = (
+        select(Decision, Person.name)
+        .join(Person, Person.id == Decision.person_id)
+        .where(
+            Decision.instance_id == instance_id,
+            Decision.undone_at.is_(None),
+            Decision.action != Action.SKIP,
+            Decision.id > after,
+        )
+        .order_by(Decision.id.desc())
+        .limit(1)
+    )
+    row = session.execute(query).first()
+    return (row[0], row[1]) if row else None
+
+
+def guideline_in_force(session: Session, project_id: int) -> Guideline | None:
+    query = (
+        select(Guideline)
+        .where(Guideline.project_id == project_id)
+        .order_by(Guideline.version.desc())
+        .limit(1)
+    )
+    return session.scalars(query).one_or_none()
+
+
+def guideline_version_seen(session: Session, project_id: int, person_id: int) -> int:
+    """The newest version that the person has opened; 0 for none."""
+    seen = session.get(GuidelineSeen, {"person_id": person_id, "project_id": project_id})
+    return seen.version if seen else 0
+
+
+# --- one instance -----------------------------------------------------------------------------------------
+
+
+def instance(session: Session, instance_id: int) -> Instance:
+    """Raises NotFound."""
+    found = session.get(Instance, instance_id)
+    if found is None:
+        raise NotFound(f"there is no instance {instance_id}")
+    return found
+
+
+def evidence(session: Session, instance_id: int) -> list[EvidenceShape]:
+    """What was checked mechanically, by revision and kind."""
+    query = (
+        select(Evidence).where(Evidence.instance_id == instance_id).order_by(Evidence.revision, Evidence.kind)
+    )
+    return [EvidenceShape.model_validate(row) for row in session.scalars(query)]
+
+
+def newest_verdict(session: Session, instance_id: int) -> VerdictShape | None:
+    """The newest opinion with its rules: failed ones first, then unchecked, then passed."""
+    row = session.scalars(
+        select(VerdictRow)
+        .where(VerdictRow.instance_id == instance_id)
+        .order_by(VerdictRow.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    answers = session.scalars(
+        select(RuleAnswer).where(RuleAnswer.verdict_id == row.id).order_by(RuleAnswer.id)
+    )
+    order = {"no": 0, "yes": 2}
+    rules = sorted((RuleShape.model_validate(one) for one in answers), key=lambda r: order.get(r.answer, 1))
+    return VerdictShape.model_validate({**_columns(row), "rules": rules})
+
+
+def text_of_revision(session: Session, instance_id: int, number: int) -> Text:
+    query = select(Revision.instruction, Revision.information, Revision.solution).where(
+        Revision.instance_id == instance_id, Revision.number == number
+    )
+    return Text(*session.execute(query).one())
+
+
+def instance_detail(session: Session, instance_id: int) -> InstanceShape:
+    """One instance with everything that is known about it. Raises NotFound."""
+    row = instance(session, instance_id)
+    calls = _calls(session, row)
+    generating = [call for call in calls if call.stage == Stage.GENERATE]
+    snippet = session.get(Snippet, row.snippet_id) if row.snippet_id else None
+    pick = session.get(Pick, row.pick_id) if row.pick_id else None
+    return InstanceShape.model_validate(
+        {
+            **_columns(row),
+            "project": session.get_one(Project, row.project_id).slug,
+            "prompt_hash": generating[-1].template_hash if generating else None,
+            "snippet": SnippetShape.model_validate(snippet) if snippet else None,
+            "pick": PickShape.model_validate(pick) if pick else None,
+            "evidence": evidence(session, row.id),
+            "verdict": newest_verdict(session, row.id),
+            "calls": calls,
+            "decisions": _decisions(session, row.id),
+            "revisions": _revisions(session, row),
+            "similar": _exact_copies(session, row),
+        }
+    )
+
+
+def _columns(row: Any) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns}
+
+
+def _calls(session: Session, row: Instance) -> list[CallShape]:
+    query = (
+        select(Call)
+        .where(Call.source_id == row.id, Call.stage.in_((Stage.GENERATE, Stage.DISCRIMINATE)))
+        .order_by(Call.id)
+    )
+    return [
+        CallShape.model_validate({**_columns(call), "cost_usd": call.cost_micro / 1_000_000})
+        for call in session.scalars(query)
+    ]
+
+
+def _decisions(session: Session, instance_id: int) -> list[DecisionShape]:
+    rows = session.execute(
+        select(Decision, Person.name)
+        .join(Person, Person.id == Decision.person_id)
+        .where(Decision.instance_id == instance_id)
+        .order_by(Decision.id)
+    ).all()
+    overrides: dict[int, dict[str, str]] = {}
+    for one in session.scalars(
+        select(RuleOverride).where(RuleOverride.decision_id.in_([decision.id for decision, _ in rows]))
+    ):
+        overrides.setdefault(one.decision_id, {})[one.rule] = one.answer
+    return [
+        DecisionShape.model_validate(
+            {**_columns(decision), "person": name, "rules": overrides.get(decision.id, {})}
+        )
+        for decision, name in rows
+    ]
+
+
+def _revisions(session: Session, row: Instance) -> list[RevisionShape]:
+    """Every text in order. While nobody edited, the model's own is the instance's and has no row of its own."""
+    rows = session.execute(
+        select(Revision, Person.name)
+        .outerjoin(Person, Person.id == Revision.person_id)
+        .where(Revision.instance_id == row.id)
+        .order_by(Revision.number)
+    ).all()
+    revisions = [RevisionShape.model_validate({**_columns(one), "person": name}) for one, name in rows]
+    if not revisions and row.solution:
+        revisions = [
+            RevisionShape.model_validate({**_columns(row), "number": 0, "person": None, "edit_distance": 0})
+        ]
+    return revisions
+
+
+def _exact_copies(session: Session, row: Instance) -> list[SimilarShape]:
+    if row.text_hash is None:
+        return []
+    query = (
+        select(Instance)
+        .where(
+            Instance.project_id == row.project_id,
+            Instance.text_hash == row.text_hash,
+            Instance.id != row.id,
+        )
+        .order_by(Instance.id)
+        .limit(20)
+    )
+    return [SimilarShape.model_validate(other) for other in session.scalars(query)]
+
+
+# --- lists ------------------------------------------------------------------------------------------------
+
+
+def instance_rows(
+    session: Session, project_id: int, filters: Filters, *, after: int, limit: int
+) -> list[InstanceRow]:
+    """Instances of a project by number, later than `after`. Light: no information, no solution."""
+    where = func.concat_ws(" ", Snippet.path, Snippet.name)
+    columns: Sequence[Any] = (
+        Instance.id,
+        Instance.status,
+        Instance.task,
+        Instance.language,
+        Instance.verdict,
+        Instance.contradictory,
+        Instance.task_name,
+        Instance.instruction,
+        where.label("snippet"),
+        Instance.revision,
+        Instance.created_at,
+    )
+    query = (
+        select(*columns)
+        .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+        .where(and_(Instance.project_id == project_id, Instance.id > after, *matching(filters)))
+        .order_by(Instance.id)
+        .limit(limit)
+    )
+    return [InstanceRow.model_validate(row) for row in session.execute(query)]
+
+
+def count_of(session: Session, project_id: int, filters: Filters) -> int:
+    """How many instances match, at most MOST_COUNTED + 1."""
+    some = (
+        _of_instances(select(Instance.id), filters)
+        .where(Instance.project_id == project_id, *matching(filters))
+        .limit(MOST_COUNTED + 1)
+        .subquery()
+    )
+    return session.scalar(select(func.count()).select_from(some)) or 0

@@ -1,0 +1,393 @@
+"""Giving instances to readers, taking their decisions, and taking decisions back.
+
+A lease is a row with a token. Whoever decides shows the token; when another reader has taken the instance over,
+the token is gone and the decision is refused, whatever the clocks say. The row of the instance is locked first
+in every change, so that two readers never hold it and never decide on it together.
+"""
+
+import secrets
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Interval, delete, exists, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.accounts.log import log
+from app.errors import Conflict, InvalidInput, NotFound
+from app.pipeline import STATUS_AFTER, Action, InstanceStatus, Stream
+from app.prompting.exemplars import Case, exemplar_of
+from app.review import queries
+from app.review.assignment import LEASE_MINUTES, UNDO_DEPTH, WhyEmpty, why_empty
+from app.review.bank import case_of
+from app.review.difference import edit_distance
+from app.review.judgement import (
+    Judgement,
+    Text,
+    checked_note,
+    checked_reason,
+    checked_rules,
+    checked_text,
+)
+from app.review.queries import Filters
+from app.storage.tables import (
+    Decision,
+    Exemplar,
+    GuidelineSeen,
+    Instance,
+    Lease,
+    Person,
+    Project,
+    Revision,
+    RuleOverride,
+    RunExemplar,
+)
+
+PAST = {
+    Action.ACCEPT: "accepted",
+    Action.EDIT: "edited",
+    Action.REJECT: "rejected",
+    Action.SKIP: "skipped",
+}
+
+
+class Card(NamedTuple):
+    """An instance in a reader's hands."""
+
+    instance: Instance
+    lease: Lease
+
+
+# --- the queue --------------------------------------------------------------------------------------------
+
+
+def next_card(
+    session: Session,
+    project: Project,
+    person: Person,
+    *,
+    stream: Stream = Stream.WORK,
+    prefetch: bool = False,
+    filters: Filters | None = None,
+) -> Card | WhyEmpty:
+    """What this person reads next: first what they hold already, then a new one of the queue.
+
+    With `prefetch` one more is held, and given. What is held but does not fit `filters` goes back.
+    """
+    if stream is Stream.AUDIT:
+        raise InvalidInput("there is no audit in this project to read for", "stream")
+    filters = filters or Filters()
+    held = _held(session, project.id, person.id, filters)
+    wanted = 1 if prefetch and held else 0
+    if len(held) > wanted:
+        return held[wanted]
+    while (free := queries.lock_next(session, project.id, person.id, filters)) is not None:
+        # The lock was free, but another reader may have been given the instance since the query's snapshot.
+        if queries.lease_of_another(session, free.id, person.id) is None:
+            return Card(free, _lease(session, free.id, person.id))
+    return why_empty(queries.queue_of(session, project.id, person.id, filters))
+
+
+def take(session: Session, person: Person, instance_id: int) -> Card:
+    """Hold this one instance. Raises Conflict where another person holds it or it is decided."""
+    instance = _locked(session, instance_id)
+    if instance.status != InstanceStatus.WAITING:
+        raise Conflict(_why_not(session, instance, person.id))
+    mine = session.scalars(
+        select(Lease).where(Lease.instance_id == instance_id, Lease.person_id == person.id)
+    ).one_or_none()
+    if mine is not None:
+        return Card(instance, renew(session, person, instance_id, mine.token))
+    if queries.lease_of_another(session, instance_id, person.id) is not None:
+        raise Conflict(_why_not(session, instance, person.id))
+    return Card(instance, _lease(session, instance_id, person.id))
+
+
+def renew(session: Session, person: Person, instance_id: int, token: str) -> Lease:
+    """Hold an instance for another ten minutes. Raises Conflict when it is no longer this person's."""
+    lease = session.scalars(
+        update(Lease)
+        .where(Lease.instance_id == instance_id, Lease.person_id == person.id, Lease.token == token)
+        .values(expires_at=_lease_end())
+        .returning(Lease)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if lease is None:
+        raise Conflict(_why_not(session, queries.instance(session, instance_id), person.id))
+    return lease
+
+
+def _held(session: Session, project_id: int, person_id: int, filters: Filters) -> list[Card]:
+    held = [Card(*one) for one in queries.open_leases(session, project_id, person_id)]
+    if not any(filters):
+        return held
+    fitting = [card for card in held if queries.fits(session, card.instance.id, filters)]
+    for card in held:
+        if card not in fitting:
+            session.delete(card.lease)
+    return fitting
+
+
+def _lease(session: Session, instance_id: int, person_id: int, *, first: bool = False) -> Lease:
+    """A new lease on a locked instance that nobody else holds. With `first` it goes before all held already."""
+    session.execute(delete(Lease).where(Lease.instance_id == instance_id, Lease.expires_at <= func.now()))
+    earliest = select(func.min(Lease.leased_at)).where(Lease.person_id == person_id).scalar_subquery()
+    before_all = func.coalesce(func.least(func.now(), earliest), func.now()) - _interval(seconds=1)
+    return session.scalars(
+        insert(Lease)
+        .values(
+            instance_id=instance_id,
+            person_id=person_id,
+            stream=Stream.WORK,
+            token=secrets.token_urlsafe(24),
+            leased_at=before_all if first else func.now(),
+            expires_at=_lease_end(),
+        )
+        .returning(Lease)
+    ).one()
+
+
+def _lease_end() -> ColumnElement[object]:
+    return func.now() + _interval(minutes=LEASE_MINUTES)
+
+
+def _interval(**parts: int) -> ColumnElement[timedelta]:
+    return literal(timedelta(**parts), Interval)
+
+
+def _locked(session: Session, instance_id: int) -> Instance:
+    instance = session.get(Instance, instance_id, with_for_update=True, populate_existing=True)
+    if instance is None:
+        raise NotFound(f"there is no instance {instance_id}")
+    return instance
+
+
+def _why_not(session: Session, instance: Instance, person_id: int) -> str:
+    """Why this person cannot go on with the instance, and whose it is now."""
+    if instance.status == InstanceStatus.WAITING:
+        other = queries.lease_of_another(session, instance.id, person_id)
+        if other is not None:
+            return f"instance {instance.id} is with {other[0]} until {other[1]:%H:%M} UTC"
+        return f"you do not hold instance {instance.id} any more, and nobody else does: take it again"
+    decided = queries.deciding(session, instance.id)
+    if decided is None:
+        return f"instance {instance.id} is {instance.status}, so there is nothing to decide"
+    decision, name = decided
+    done = PAST[Action(decision.action)]
+    return f"instance {instance.id} is already decided: {name} {done} it at {decision.created_at:%H:%M} UTC"
+
+
+# --- decisions --------------------------------------------------------------------------------------------
+
+
+def decide(session: Session, person: Person, instance_id: int, token: str, judgement: Judgement) -> Decision:
+    """Store what a person says about an instance they hold.
+
+    Raises:
+        Conflict: somebody else holds it, or it is decided; says who.
+        InvalidInput: names the field.
+    """
+    instance = _locked(session, instance_id)
+    _demand_lease(session, instance, person, token)
+    project = session.get_one(Project, instance.project_id)
+    verdict = queries.newest_verdict(session, instance_id)
+    rules = verdict.rules if verdict else []
+    guideline = queries.guideline_in_force(session, project.id)
+    before = text_of(instance)
+    judgement = judgement._replace(
+        reason=checked_reason(judgement, project.reasons), note=checked_note(judgement)
+    )
+    overrides = checked_rules(judgement, [rule.rule for rule in rules])
+    after = checked_text(judgement, before)
+    decision = Decision(
+        project_id=project.id,
+        instance_id=instance_id,
+        person_id=person.id,
+        stream=Stream.WORK,
+        action=judgement.action,
+        reason=judgement.reason,
+        note=judgement.note,
+        revision=instance.revision,
+        verdict_id=verdict.id if verdict else None,
+        guideline_version=guideline.version if guideline else None,
+    )
+    if after != before:
+        decision.new_revision = _keep_revision(session, instance, person, after)
+    session.add(decision)
+    session.flush()
+    session.add_all(
+        RuleOverride(decision_id=decision.id, rule=rule, answer=answer) for rule, answer in overrides.items()
+    )
+    instance.status = STATUS_AFTER[judgement.action]
+    session.execute(delete(Lease).where(_leases_to_end(decision)))
+    _keep_case(session, instance, case_of(judgement, before, after, rules))
+    log(
+        session,
+        person.id,
+        f"instance {PAST[judgement.action]}",
+        f"instance {instance_id}",
+        {"decision": decision.id, "reason": decision.reason, "revision": instance.revision},
+        project_id=project.id,
+    )
+    return decision
+
+
+def text_of(instance: Instance) -> Text:
+    return Text(instance.instruction, instance.information, instance.solution)
+
+
+def _demand_lease(session: Session, instance: Instance, person: Person, token: str) -> None:
+    """A lease that ran out is still good while its row stands: nobody else has asked for the instance since."""
+    holds = select(
+        exists().where(Lease.instance_id == instance.id, Lease.person_id == person.id, Lease.token == token)
+    )
+    if instance.status != InstanceStatus.WAITING or not session.scalar(holds):
+        raise Conflict(_why_not(session, instance, person.id))
+
+
+def _leases_to_end(decision: Decision) -> ColumnElement[bool]:
+    """After a skip others may hold the instance; after every other decision nobody does."""
+    on_instance = Lease.instance_id == decision.instance_id
+    if decision.action == Action.SKIP:
+        return on_instance & (Lease.person_id == decision.person_id)
+    return on_instance
+
+
+def _keep_revision(session: Session, instance: Instance, person: Person, after: Text) -> int:
+    """Make `after` the text of the instance under a new number; the model's own is kept as number 0."""
+    before = text_of(instance)
+    newest = session.scalar(select(func.max(Revision.number)).where(Revision.instance_id == instance.id))
+    if newest is None:
+        session.add(Revision(instance_id=instance.id, number=0, **before._asdict()))
+        newest = 0
+    number = newest + 1
+    distance = sum(edit_distance(old, new) for old, new in zip(before, after, strict=True))
+    session.add(
+        Revision(
+            instance_id=instance.id,
+            number=number,
+            person_id=person.id,
+            edit_distance=distance,
+            **after._asdict(),
+        )
+    )
+    _set_text(instance, after, number)
+    return number
+
+
+def _set_text(instance: Instance, text: Text, revision: int) -> None:
+    instance.instruction, instance.information, instance.solution = text
+    instance.revision = revision
+    instance.text_hash = _content_hash(instance)
+
+
+def _content_hash(instance: Instance) -> str:
+    case = Case(*text_of(instance), is_good=True, analysis="")
+    return exemplar_of(instance.task, instance.language, case)["content_hash"]
+
+
+# --- the example bank -------------------------------------------------------------------------------------
+
+
+def _keep_case(session: Session, instance: Instance, case: Case | None) -> None:
+    """Add the case, or put this judgement in the place of an earlier one of the same text.
+
+    A case that a run has frozen stays as it was shown: prompts can be made again from the ids they kept.
+    """
+    if case is None:
+        return
+    columns = exemplar_of(instance.task, instance.language, case) | {
+        "project_id": instance.project_id,
+        "instance_id": instance.id,
+        "origin": "person",
+    }
+    session.execute(
+        insert(Exemplar)
+        .values(columns)
+        .on_conflict_do_update(
+            index_elements=[Exemplar.project_id, Exemplar.content_hash],
+            set_={key: columns[key] for key in ("is_good", "analysis", "origin", "instance_id")},
+            where=~_frozen_by_a_run(),
+        )
+    )
+
+
+def _forget_case(session: Session, instance: Instance) -> bool:
+    """Take the case of a decision on the present text out of the bank; False where a run has frozen it."""
+    same = (
+        Exemplar.project_id == instance.project_id,
+        Exemplar.content_hash == _content_hash(instance),
+        Exemplar.instance_id == instance.id,
+        Exemplar.origin == "person",
+    )
+    session.execute(delete(Exemplar).where(*same, ~_frozen_by_a_run()))
+    return session.scalar(select(Exemplar.id).where(*same)) is None
+
+
+def _frozen_by_a_run() -> ColumnElement[bool]:
+    return exists().where(RunExemplar.exemplar_id == Exemplar.id)
+
+
+# --- taking back ------------------------------------------------------------------------------------------
+
+
+def undo(session: Session, person: Person, decision_id: int) -> Decision:
+    """Take back one's own decision, text included; the instance comes first to that person again.
+
+    Raises:
+        NotFound: no decision of this person has this number.
+        Conflict: it is undone already, too far back, or somebody decided on the instance since.
+    """
+    found = session.get(Decision, decision_id)
+    if found is None or found.person_id != person.id:
+        raise NotFound(f"you have made no decision {decision_id}")
+    instance = _locked(session, found.instance_id)
+    decision = session.get_one(Decision, decision_id, populate_existing=True)
+    _demand_undoable(session, decision)
+    kept_in_bank = decision.action != Action.SKIP and not _forget_case(session, instance)
+    if decision.new_revision is not None:
+        _set_text(
+            instance, queries.text_of_revision(session, instance.id, decision.revision), decision.revision
+        )
+    decision.undone_at = session.scalar(select(func.now()))
+    instance.status = InstanceStatus.WAITING
+    session.flush()
+    if queries.lease_of_another(session, instance.id, person.id) is None:
+        session.execute(delete(Lease).where(Lease.instance_id == instance.id, Lease.person_id == person.id))
+        _lease(session, instance.id, person.id, first=True)
+    log(
+        session,
+        person.id,
+        "decision undone",
+        f"instance {instance.id}",
+        {"decision": decision_id, "action": decision.action, "kept_in_bank": kept_in_bank},
+        project_id=decision.project_id,
+    )
+    return decision
+
+
+def _demand_undoable(session: Session, decision: Decision) -> None:
+    if decision.undone_at is not None:
+        raise Conflict(f"decision {decision.id} is undone already")
+    if decision.stream != Stream.WORK:
+        raise Conflict("an answer in an audit stands")
+    recent = queries.recent_decisions(session, decision.project_id, decision.person_id, UNDO_DEPTH)
+    if decision.id not in [one.id for one in recent]:
+        raise Conflict(f"only your last {UNDO_DEPTH} decisions can be undone")
+    later = queries.deciding(session, decision.instance_id, after=decision.id)
+    if later is not None:
+        raise Conflict(f"{later[1]} decided on instance {decision.instance_id} after you")
+
+
+# --- the guideline ----------------------------------------------------------------------------------------
+
+
+def keep_guideline_seen(session: Session, project_id: int, person_id: int, version: int) -> None:
+    """Note that a person has opened this version, so that it does not open by itself again."""
+    seen = insert(GuidelineSeen).values(person_id=person_id, project_id=project_id, version=version)
+    session.execute(
+        seen.on_conflict_do_update(
+            index_elements=[GuidelineSeen.person_id, GuidelineSeen.project_id],
+            set_={"version": func.greatest(GuidelineSeen.version, version)},
+        )
+    )

@@ -1,0 +1,189 @@
+"""What a card, a history and a list row consist of: the JSON of the API, and what the templates show. Pure."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class SnippetShape(_Shape):
+    id: int
+    language: str
+    name: str
+    comment: str
+    code: str
+    repo: str
+    path: str
+    sha: str
+    url: str
+    license: str | None
+
+
+class PickShape(_Shape):
+    id: int
+    selection_id: int
+    rank: int
+    radius: float
+
+
+class EvidenceShape(_Shape):
+    kind: str
+    revision: int
+    result: str
+    detail: str
+    created_at: datetime
+
+
+class RuleShape(_Shape):
+    rule: str
+    text: str
+    required: bool
+    checked_by: str
+    answer: str
+    reason: str
+
+    @property
+    def failed(self) -> bool:
+        return self.answer == "no"
+
+
+class VerdictShape(_Shape):
+    """A machine's opinion of one revision. `claimed` is the model's own word, `overall` what the rules give."""
+
+    id: int
+    revision: int
+    overall: str
+    claimed: str | None
+    contradictory: bool
+    why_invalid: str | None
+    rules_hash: str
+    call_id: int
+    created_at: datetime
+    rules: list[RuleShape]
+
+
+class CallShape(_Shape):
+    id: int
+    stage: str
+    attempt: int
+    model: str
+    state: str
+    request_hash: str
+    template_hash: str
+    good_exemplar_id: int | None
+    bad_exemplar_id: int | None
+    sent_at: datetime
+    latency_ms: int | None
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    reply: str | None
+    finish_reason: str | None
+    refusal: str | None
+    error_code: str | None
+    error_detail: str | None
+
+
+class DecisionShape(_Shape):
+    id: int
+    person: str
+    stream: str
+    action: str
+    reason: str | None
+    note: str
+    revision: int
+    new_revision: int | None
+    verdict_id: int | None
+    guideline_version: int | None
+    rules: dict[str, str]
+    created_at: datetime
+    undone_at: datetime | None
+
+
+class RevisionShape(_Shape):
+    """`person` is null for the model's own text, number 0."""
+
+    number: int
+    person: str | None
+    instruction: str
+    information: str
+    solution: str
+    edit_distance: int
+    created_at: datetime
+
+
+class SimilarShape(_Shape):
+    """Another instance of the project like this one. For now only exact copies of the text are looked for."""
+
+    id: int
+    status: str
+    kind: str = "exact"
+
+
+class InstanceShape(_Shape):
+    """One instance with everything that is known about it."""
+
+    id: int
+    project: str
+    run_id: int
+    status: str
+    unusable_reason: str | None
+    task: str
+    language: str
+    target_language: str | None
+    bug: str | None
+    candidate: int
+    task_name: str
+    instruction: str
+    information: str
+    solution: str
+    revision: int
+    generator: str
+    discriminator: str
+    prompt_hash: str | None  # of the template that the generating call was rendered from
+    created_at: datetime
+    snippet: SnippetShape | None
+    pick: PickShape | None
+    evidence: list[EvidenceShape]
+    verdict: VerdictShape | None
+    calls: list[CallShape]
+    decisions: list[DecisionShape]
+    revisions: list[RevisionShape]
+    similar: list[SimilarShape]
+
+
+class InstanceRow(_Shape):
+    """An instance in a list: light, without snippet, information and solution."""
+
+    id: int
+    status: str
+    task: str
+    language: str
+    verdict: str | None
+    contradictory: bool
+    task_name: str
+    instruction: str
+    snippet: str | None  # repository path and name of the function
+    revision: int
+    created_at: datetime
+
+
+class LeaseShape(_Shape):
+    token: str
+    expires_at: datetime
+
+
+class CardShape(_Shape):
+    """An instance in the caller's hands until `lease.expires_at`."""
+
+    instance: InstanceShape
+    lease: LeaseShape
+
+
+def plain(value: BaseModel) -> dict[str, Any]:
+    """`value` as JSON-ready data."""
+    return value.model_dump(mode="json")
