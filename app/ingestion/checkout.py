@@ -20,12 +20,19 @@ from app.ingestion.rows import Code, Refusal, Row, refusal
 LARGEST_FILE = 1024 * 1024  # bytes
 MOST_FILES = 200_000
 MOST_BYTES = 8 * 1024**3  # of all files of an archive, unpacked
-LEFT_OUT = dict.fromkeys(
-    ("node_modules", "bower_components", "site-packages", "dist-packages", "vendor", "third_party"),
-    ("third_party_folder", "ingest it by itself, with its own licence"),
-) | dict.fromkeys(
-    ("test", "tests", "__tests__"), ("test_folder", "ingest it by itself if you want its functions")
-)
+_THIRD_PARTY = ("third_party_folder", "ingest it by itself, with its own licence")
+_TESTS = ("test_folder", "ingest it by itself if you want its functions")
+LEFT_OUT: dict[str, tuple[str, str]] = {  # name of a folder -> rule, what to do about it
+    "bower_components": _THIRD_PARTY,
+    "dist-packages": _THIRD_PARTY,
+    "node_modules": _THIRD_PARTY,
+    "site-packages": _THIRD_PARTY,
+    "third_party": _THIRD_PARTY,
+    "vendor": _THIRD_PARTY,
+    "__tests__": _TESTS,
+    "test": _TESTS,
+    "tests": _TESTS,
+}
 NO_SOURCE = {".git", ".hg", ".svn", "__pycache__", ".tox", ".venv", "venv"}
 
 

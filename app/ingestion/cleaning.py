@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from app.code.docstrings import without_docstring
 from app.code.syntax import syntax_faults
 from app.ingestion.licences import admits
-from app.ingestion.rows import Code, Refusal, Row, refusal
+from app.ingestion.rows import EXCERPT_LENGTH, Code, Refusal, Row, refusal
 
 SHORTEST_CODE = 50  # characters without docstring and outer white space
 LONGEST_CODE = 4_000  # characters
@@ -23,7 +23,6 @@ BLACKLIST = (
     "all rights reserved",
     "company confidential",
     "confidential and proprietary",
-    "internal use only",
     "lorem ipsum",
     "not for distribution",
     "trade secret",
@@ -63,7 +62,9 @@ _GENERATED = re.compile(
 
 
 def _generated_or_minified(row: Code) -> str | None:
-    sign = _GENERATED.search(row.comment) or _GENERATED.search(row.code)
+    text = f"{row.comment}\n{row.code}"
+    lower = text.lower()
+    sign = _GENERATED.search(text) if "generated" in lower or "do not" in lower else None
     if sign:
         return f"says “{sign.group()}”"
     longest = max(map(len, row.code.split("\n")))
@@ -73,12 +74,9 @@ def _generated_or_minified(row: Code) -> str | None:
     return f"{spaces:.0%} white space" if len(row.code) > 200 and spaces < 0.05 else None
 
 
-_BLACKLIST = re.compile("|".join(rf"\b{re.escape(words)}\b" for words in BLACKLIST), re.IGNORECASE)
-
-
 def _blacklisted_word(row: Code) -> str | None:
-    found = _BLACKLIST.search(row.code) or _BLACKLIST.search(row.comment)
-    return f"“{found.group()}”" if found else None
+    text = f"{row.comment}\n{row.code}".lower()
+    return next((f"“{words}”" for words in BLACKLIST if words in text), None)
 
 
 _KEYS = re.compile(
@@ -96,8 +94,15 @@ _EMAIL = re.compile(r"(?<![\w.+-])([\w+-][\w.+-]{0,63})@((?:[A-Za-z0-9-]{1,63}\.
 _RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|org|net)|example|test|invalid|localhost)$")  # RFC 2606
 
 
+_KEY_HINTS = (  # a search for plain words first: the pattern costs twenty times as much
+    *("private key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox", "aiza"),
+    *("sk-", "sk_live_", "eyj", "passw", "secret", "api_key", "apikey", "auth_token", "authtoken"),
+)
+
+
 def _secret(text: str) -> re.Match[str] | None:
-    key = _KEYS.search(text)
+    lower = text.lower()
+    key = _KEYS.search(text) if any(hint in lower for hint in _KEY_HINTS) else None
     if key or "@" not in text:
         return key
     addresses = (match for match in _EMAIL.finditer(text) if match[1] != "git")
@@ -157,7 +162,8 @@ def _excerpt(row: Code) -> str:
     """The start of the code, or what stands around a secret, with every secret masked."""
     text = row.code if _secret(row.code) or not _secret(row.comment) else row.comment
     found = _secret(text)
-    text = text[max(0, found.start() - 80) :] if found else text
+    start = max(0, found.start() - 80) if found else 0
+    text = text[start : start + 4 * EXCERPT_LENGTH]
     for pattern in (_KEYS, _EMAIL):
         text = pattern.sub(lambda match: _masked(match.group()), text)
     return text
