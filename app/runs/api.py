@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from app.accounts.roles import seen_projects
 from app.engine.runs import progress_of
 from app.runs import events, queries, service
-from app.runs.shapes import RunShape, shape_of
+from app.runs.shapes import RunShape
 from app.web.dependencies import AdminProject, ApiCaller, DbSession, ReadProject
 from app.web.idempotency import api_router
 from app.web.pagination import AskedWindow, Page, cut
@@ -24,13 +24,13 @@ def runs(session: DbSession, project: ReadProject, asked: AskedWindow) -> Page[R
     rows, following = cut(
         queries.runs_of(session, project.id, asked.after, asked.limit + 1), asked, lambda run: run.id
     )
-    return Page(items=[shape_of(run, progress_of(session, run)) for run in rows], next=following)
+    return Page(items=[service.shape_of(run, progress_of(session, run)) for run in rows], next=following)
 
 
 @router.get("/projects/{project}/runs/{run_id}")
 def run(session: DbSession, project: ReadProject, run_id: RunId) -> RunShape:
     """One run, with counts that conserve: total = sum(done) + pending."""
-    return shape_of(*service.seen(session, queries.run_of(session, project.id, run_id)))
+    return service.shape_of(*service.seen(session, queries.run_of(session, project.id, run_id)))
 
 
 @router.post("/projects/{project}/runs/{run_id}/{step}")
@@ -42,7 +42,7 @@ def steer(
     step: service.Step,
 ) -> RunShape:
     """Pause, resume or cancel. 409 where the run's state does not allow it."""
-    return shape_of(*service.steer(session, project.id, run_id, step, caller.person.id))
+    return service.shape_of(*service.steer(session, project.id, run_id, step, caller.person.id))
 
 
 def _visible(session: DbSession, caller: ApiCaller) -> frozenset[int]:

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from starlette.concurrency import run_in_threadpool
 
 from app.engine.runs import RUN_CHANNEL, progress_of
-from app.runs.shapes import shape_of
+from app.runs.service import shape_of
 from app.settings import settings
 from app.storage.database import session_factory
 from app.storage.tables import Run

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app.accounts.log import log
 from app.engine.runs import Progress, cancel_run, pause_run, progress_of, resume_run
 from app.runs import queries
+from app.runs.shapes import RunShape
 from app.storage.tables import Run
 
 Step = Literal["pause", "resume", "cancel"]
@@ -43,3 +44,20 @@ _STEPS: dict[Step, tuple[Callable[[Session, int], None], str]] = {
     "resume": (resume_run, "run resumed"),
     "cancel": (cancel_run, "run cancelled"),
 }
+
+
+def shape_of(run: Run, progress: Progress) -> RunShape:
+    return RunShape(
+        id=run.id,
+        kind=run.kind,
+        state=run.state,
+        reason=run.reason,
+        **progress._asdict(),
+        cost_usd=run.cost_micro / 1e6,
+        reserved_usd=run.reserved_micro / 1e6,
+        budget_usd=None if run.budget_micro is None else run.budget_micro / 1e6,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        params=run.params,
+    )

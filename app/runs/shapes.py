@@ -6,9 +6,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.engine.runs import Progress
-from app.storage.tables import Run
-
 _EXAMPLE: JsonDict = {
     "id": 12,
     "kind": "generate",
@@ -54,20 +51,3 @@ class RunShape(BaseModel):
     finished_at: datetime | None
     eta_s: float | None
     params: dict[str, Any]
-
-
-def shape_of(run: Run, progress: Progress) -> RunShape:
-    return RunShape(
-        id=run.id,
-        kind=run.kind,
-        state=run.state,
-        reason=run.reason,
-        **progress._asdict(),
-        cost_usd=run.cost_micro / 1e6,
-        reserved_usd=run.reserved_micro / 1e6,
-        budget_usd=None if run.budget_micro is None else run.budget_micro / 1e6,
-        created_at=run.created_at,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
-        params=run.params,
-    )
