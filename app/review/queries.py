@@ -230,6 +230,18 @@ def progress(session: Session, project_id: int, person_id: int) -> Progress:
 # --- decisions --------------------------------------------------------------------------------------------
 
 
+def decision(session: Session, decision_id: int) -> Decision:
+    """Raises NotFound."""
+    found = session.get(Decision, decision_id)
+    if found is None:
+        raise NotFound(f"there is no decision {decision_id}")
+    return found
+
+
+def decision_shape(session: Session, row: Decision) -> DecisionShape:
+    return next(one for one in _decisions(session, row.instance_id) if one.id == row.id)
+
+
 def recent_decisions(session: Session, project_id: int, person_id: int, depth: int) -> list[Decision]:
     """This person's newest standing decisions of the work stream, newest first."""
     query = (

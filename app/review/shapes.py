@@ -1,7 +1,6 @@
 """What a card, a history and a list row consist of: the JSON of the API, and what the templates show. Pure."""
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -90,6 +89,7 @@ class CallShape(_Shape):
 
 class DecisionShape(_Shape):
     id: int
+    instance_id: int
     person: str
     stream: str
     action: str
@@ -182,8 +182,3 @@ class CardShape(_Shape):
 
     instance: InstanceShape
     lease: LeaseShape
-
-
-def plain(value: BaseModel) -> dict[str, Any]:
-    """`value` as JSON-ready data."""
-    return value.model_dump(mode="json")

@@ -1,0 +1,169 @@
+"""Reviewing over REST."""
+
+from typing import Annotated, Any
+
+from fastapi import Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.accounts.roles import Caller, admit
+from app.errors import NotFound
+from app.pipeline import Action, InstanceStatus, Role, Stream, Task, Verdict
+from app.review import queries, service
+from app.review.assignment import WhyEmpty
+from app.review.judgement import Judgement
+from app.review.queries import Filters
+from app.review.shapes import CardShape, DecisionShape, InstanceRow, InstanceShape, LeaseShape
+from app.storage.tables import Decision, Instance
+from app.web.dependencies import ApiCaller, DbSession, ReadProject, ReviewProject
+from app.web.idempotency import api_router
+from app.web.pagination import AskedWindow, Page, cut
+
+router = api_router(tags=["review"])
+
+InstanceId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[7])]
+DecisionId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[3])]
+SearchText = Annotated[
+    str | None,
+    Query(max_length=200, description="Text in the instruction, the task's name, the file or function"),
+]
+
+
+class QueueFilters(BaseModel):
+    """Only instances like this. What is left out lets everything through."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: Task | None = None
+    language: str | None = None
+    verdict: Verdict | None = None
+    q: str | None = Field(default=None, max_length=200)
+
+
+class NextRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{}, {"prefetch": True}, {"filters": {"language": "python"}}]},
+    )
+
+    stream: Stream = Stream.WORK
+    audit_id: int | None = None
+    prefetch: bool = Field(default=False, description="Hold one more, while the first is being read")
+    filters: QueueFilters = QueueFilters()
+
+
+class DecisionRequest(BaseModel):
+    """`reject` and `skip` need one of the project's reasons; `edit` needs a text that differs."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"action": "accept", "lease": "TOKEN"},
+                {"action": "reject", "lease": "TOKEN", "reason": "incorrect", "note": "Off by one."},
+                {"action": "edit", "lease": "TOKEN", "edits": {"solution": "def one():\n    return 1\n"}},
+                {"action": "accept", "lease": "TOKEN", "rules": {"readable": "yes"}},
+            ]
+        },
+    )
+
+    action: Action
+    lease: str = Field(max_length=200, description="The token that `review/next` gave")
+    reason: str | None = None
+    note: str = ""
+    edits: dict[str, str] = Field(default={}, description="instruction, information, solution")
+    rules: dict[str, str] = Field(
+        default={}, description="Your own answer, yes or no, to rules of the verdict"
+    )
+
+
+def _demand_role(session: DbSession, caller: Caller, row: Instance | Decision, least: Role) -> None:
+    """What the caller may not know about reads like what does not exist."""
+    try:
+        admit(session, caller, row.project_id, least)
+    except NotFound:
+        raise NotFound(f"there is no {row.__tablename__} {row.id}") from None
+
+
+@router.get("/projects/{project}/instances")
+def instances(
+    session: DbSession,
+    project: ReadProject,
+    asked: AskedWindow,
+    status: InstanceStatus | None = None,
+    task: Task | None = None,
+    language: str | None = None,
+    verdict: Verdict | None = None,
+    q: SearchText = None,
+) -> Page[InstanceRow]:
+    """Instances by number, without information, solution and snippet."""
+    rows, following = cut(
+        queries.instance_rows(
+            session,
+            project.id,
+            Filters(status, task, language, verdict, q),
+            after=asked.after or 0,
+            limit=asked.limit + 1,
+        ),
+        asked,
+        lambda row: row.id,
+    )
+    return Page(items=rows, next=following)
+
+
+@router.get("/instances/{instance_id}")
+def instance(session: DbSession, caller: ApiCaller, instance_id: InstanceId) -> InstanceShape:
+    """One instance with everything that is known about it."""
+    _demand_role(session, caller, queries.instance(session, instance_id), Role.VIEWER)
+    return queries.instance_detail(session, instance_id)
+
+
+@router.post(
+    "/projects/{project}/review/next",
+    responses={
+        200: {"model": CardShape},
+        204: {
+            "description": "Nothing to read now. `X-Reason` is empty, leased, waiting or filtered; "
+            "`X-Reason-Text` says the same with numbers."
+        },
+    },
+)
+def next_to_review(
+    session: DbSession, project: ReviewProject, caller: ApiCaller, asked: NextRequest | None = None
+) -> Any:
+    """Your open lease if you have one, else the next instance of the queue, yours for ten minutes."""
+    asked = asked or NextRequest()
+    card = service.next_card(
+        session,
+        project,
+        caller.person,
+        stream=asked.stream,
+        prefetch=asked.prefetch,
+        filters=Filters(**asked.filters.model_dump()),
+    )
+    if isinstance(card, WhyEmpty):
+        return Response(status_code=204, headers={"X-Reason": card.reason, "X-Reason-Text": card.text})
+    return CardShape(
+        instance=queries.instance_detail(session, card.instance.id),
+        lease=LeaseShape.model_validate(card.lease),
+    )
+
+
+@router.post("/instances/{instance_id}/decisions", status_code=201)
+def decide(
+    session: DbSession, caller: ApiCaller, instance_id: InstanceId, asked: DecisionRequest
+) -> DecisionShape:
+    """Accept, edit, reject or skip an instance that you hold.
+
+    409 says who holds it or has decided on it; 422 names the field, and lists the project's reasons.
+    """
+    _demand_role(session, caller, queries.instance(session, instance_id), Role.ANNOTATOR)
+    judgement = Judgement(asked.action, asked.reason, asked.note, asked.edits, asked.rules)
+    decision = service.decide(session, caller.person, instance_id, asked.lease, judgement)
+    return queries.decision_shape(session, decision)
+
+
+@router.post("/decisions/{decision_id}/undo")
+def undo(session: DbSession, caller: ApiCaller, decision_id: DecisionId) -> DecisionShape:
+    """Take back one of your last ten decisions. 409 where somebody decided on the instance since."""
+    _demand_role(session, caller, queries.decision(session, decision_id), Role.ANNOTATOR)
+    return queries.decision_shape(session, service.undo(session, caller.person, decision_id))
