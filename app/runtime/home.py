@@ -35,6 +35,7 @@ class Running(NamedTuple):
     url: str
     database_url: str
     redis_url: str
+    files_dir: str
 
 
 class InUse(CannotStart):
@@ -98,6 +99,17 @@ class Home:
                 yield
             finally:
                 self.record.unlink(missing_ok=True)
+
+    def running(self) -> Running | None:
+        """Who serves on this home now; None when nobody does, or only a short command works on it."""
+        try:
+            with open(self.path / "lock") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None
+        except FileNotFoundError:
+            return None
+        except BlockingIOError:
+            return self._read_record()
 
     def announce(self, running: Running) -> None:
         """Let other commands find what runs on this held home."""
