@@ -1,0 +1,1 @@
+"""Instances get a verdict, rule by rule: the rules, the judge's prompts, and the judge that needs no model."""

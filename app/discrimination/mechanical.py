@@ -1,0 +1,98 @@
+"""The rules that a machine answers, from the text and from what the evidence found. Pure.
+
+They hold for every judge. No text in the instance can argue with them.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from app.code.fingerprint import normalised
+from app.code.languages import LANGUAGES
+from app.discrimination.opinion import NOT_CHECKED, Answer, Said
+from app.discrimination.prompts import Judged
+from app.discrimination.sentences import sentence_count
+from app.pipeline import Finding
+
+_LEAST_GIVEN_AWAY = 20  # characters: shorter solutions occur in other text by chance
+_NOT_A_REQUEST = re.compile(r"\s*(#|//|/\*|\"\"\"|'''|```|<!--|=begin)")
+_ANSWER_OF = {
+    Finding.PASS: Answer.YES,
+    Finding.FAIL: Answer.NO,
+    Finding.NOT_CHECKED: Answer.NOT_CHECKED,
+}
+
+
+class Found(NamedTuple):
+    """The result of one check, with what it says about it."""
+
+    result: Finding
+    detail: str
+
+
+Evidence = Mapping[str, Found]  # by kind
+
+
+def machine_answers(judged: Judged, evidence: Evidence) -> dict[str, Said]:
+    """Rule -> answer, for every rule that a machine can say something about."""
+    return {rule: check(judged, evidence) for rule, check in _CHECKS.items()}
+
+
+def _language_named(judged: Judged, _: Evidence) -> Said:
+    languages = [judged.language, judged.target_language]
+    unnamed = [name for name in languages if name is not None and not _names(judged.instruction, name)]
+    if not unnamed:
+        return Said(Answer.YES, "")
+    titles = " and ".join(LANGUAGES[name].title for name in unnamed)
+    return Said(Answer.NO, f"the instruction does not name {titles}")
+
+
+def _names(text: str, language: str) -> bool:
+    title, aliases = LANGUAGES[language].title, LANGUAGES[language].aliases
+    if language == "go":  # a verb, too
+        return re.search(r"\bGo\b", text) is not None or "golang" in text.lower()
+    return any(
+        re.search(rf"\b{re.escape(name)}(?![\w+#-])", text, re.IGNORECASE) for name in (title, *aliases)
+    )
+
+
+def _short_instruction(judged: Judged, _: Evidence) -> Said:
+    if _NOT_A_REQUEST.match(judged.instruction):
+        return Said(Answer.NO, "the instruction is a comment or code")
+    sentences = sentence_count(judged.instruction)
+    words = f"{sentences} sentence{'' if sentences == 1 else 's'}"
+    return Said(Answer.YES if 1 <= sentences <= 2 else Answer.NO, words)
+
+
+def _not_given_away(judged: Judged, _: Evidence) -> Said:
+    information, solution = normalised(judged.information), normalised(judged.solution)
+    if information == solution:
+        return Said(Answer.NO, "the information is the solution")
+    if len(solution) >= _LEAST_GIVEN_AWAY and solution in information:
+        return Said(Answer.NO, "the information contains the solution")
+    return Said(Answer.YES, "")
+
+
+def _code_only(judged: Judged, evidence: Evidence) -> Said:
+    if judged.solution.lstrip().startswith("```"):
+        return Said(Answer.NO, "the solution is fenced")
+    parses = _from_evidence("parses")(judged, evidence)
+    return parses if parses.answer is Answer.YES else NOT_CHECKED
+
+
+def _from_evidence(kind: str) -> Callable[[Judged, Evidence], Said]:
+    def check(_: Judged, evidence: Evidence) -> Said:
+        found = evidence.get(kind)
+        return NOT_CHECKED if found is None else Said(_ANSWER_OF[found.result], found.detail)
+
+    return check
+
+
+_CHECKS: dict[str, Callable[[Judged, Evidence], Said]] = {
+    "language_named": _language_named,
+    "short_instruction": _short_instruction,
+    "code_parses": _from_evidence("parses"),
+    "not_given_away": _not_given_away,
+    "code_only": _code_only,
+    "imports_present": _from_evidence("names_resolve"),
+}

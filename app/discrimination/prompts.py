@@ -1,0 +1,122 @@
+"""The judge's prompts. Versioned text: a changed word or rule is another template, by its content hash. Pure."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from app.code.languages import LANGUAGES
+from app.discrimination.rubric import VERSION as RULES_VERSION
+from app.discrimination.rubric import asked_of, rules_as_text
+from app.pipeline import Task
+from app.prompting.exemplars import Case, case_in_words
+from app.prompting.prompt import Prompt
+from app.prompting.template import Template, template_of
+from app.prompting.untrusted import HOW_TO_READ_IT, neutralise
+
+VERSION = "1"
+MOST_OUTPUT_TOKENS = 2048
+
+_SYSTEM = """\
+You judge training instances for code models. An instance is a task of the kind "{task}" with its solution: an \
+instruction, the information it works on, and the solution.
+
+Go through the rules one by one. For each, first write in one sentence what you see, then answer yes (the rule \
+is kept) or no (it is broken){not_applicable}. Judge what stands there, not what was probably meant.
+
+Rules:
+{rules}
+
+{how_to_read}
+
+Reply with one JSON object: for each rule its name with an object of "reason" and "answer", and last "overall" \
+with yes if the instance is fit for training, else no."""
+
+_USER = """\
+{cases}Now judge this instance. Its language is {languages}.
+
+instruction:
+{instruction}
+
+information:
+{information}
+
+solution:
+{solution}"""
+
+
+class Judged(NamedTuple):
+    """The instance that is judged."""
+
+    task: Task
+    language: str
+    target_language: str | None
+    instruction: str
+    information: str
+    solution: str
+
+
+@cache
+def template(task: Task) -> Template:
+    """The judge's template in force for `task`: its text, the rules included, and its hash."""
+    return template_of(f"judge/{task}", VERSION, f"{_system(task)}\n\n---\n\n{_USER}")
+
+
+@cache
+def rules_template(task: Task) -> Template:
+    """The rule set in force for `task`, as verdicts point at it."""
+    return template_of(f"rules/{task}", RULES_VERSION, rules_as_text(task))
+
+
+def ask(judged: Judged, good: Case | None, bad: Case | None) -> Prompt:
+    """The question that asks for a verdict. Whoever knows the ids of the cases adds them."""
+    languages = LANGUAGES[judged.language].title
+    if judged.target_language is not None:
+        languages += f", the target language {LANGUAGES[judged.target_language].title}"
+    return Prompt(
+        system=_system(judged.task),
+        user=_USER.format(
+            cases="".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
+            languages=languages,
+            instruction=neutralise(judged.instruction),
+            information=neutralise(judged.information),
+            solution=neutralise(judged.solution),
+        ),
+        schema_name="verdict",
+        schema=schema(judged.task),
+        template_hash=template(judged.task).content_hash,
+        max_output_tokens=MOST_OUTPUT_TOKENS,
+    )
+
+
+def schema(task: Task) -> Mapping[str, Any]:
+    """The strict JSON schema of a reply: every rule by its name, then the overall answer."""
+    properties: dict[str, Any] = {}
+    for rule in asked_of(task):
+        answers = ["yes", "no", "not applicable"] if rule.may_not_apply else ["yes", "no"]
+        properties[rule.rule] = {
+            "type": "object",
+            "properties": {
+                "reason": {"type": "string"},
+                "answer": {"type": "string", "enum": answers},
+            },
+            "required": ["reason", "answer"],
+            "additionalProperties": False,
+        }
+    properties["overall"] = {"type": "string", "enum": ["yes", "no"]}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _system(task: Task) -> str:
+    rules = asked_of(task)
+    optional = ", ".join(rule.rule for rule in rules if rule.may_not_apply)
+    return _SYSTEM.format(
+        task=f"code {task}",
+        not_applicable=f'; "not applicable" is an answer to {optional} only' if optional else "",
+        rules="\n".join(f"- {rule.rule}: {rule.text}" for rule in rules),
+        how_to_read=HOW_TO_READ_IT,
+    )

@@ -1,0 +1,24 @@
+"""How many sentences a text has. Pure."""
+
+import re
+
+# A full stop after these ends no sentence.
+_ABBREVIATIONS = (
+    "e.g", "i.e", "etc", "vs", "cf", "resp", "approx", "incl", "excl", "max", "min", "no", "fig", "dr", "mr", "ms",
+    "st", "al", "ca", "viz", "sec", "ch", "eq", "arg", "args", "param", "params",
+)  # fmt: skip
+_ABBREVIATED = re.compile(
+    rf"\b({'|'.join(re.escape(word) for word in _ABBREVIATIONS)})\.(?=\W|$)", re.IGNORECASE
+)
+_QUOTED_CODE = re.compile(r"`[^`]*`")
+_END = re.compile(r"[.!?]+[\"')\]]*(?=\s+\S|\s*$)")
+
+
+def sentence_count(text: str) -> int:
+    """Sentences in `text`; what stands behind the last full stop counts too.
+
+    No sentence ends at "e.g.", "i.e." and their like unless the text does, inside `code`, or in `os.path`.
+    """
+    plain = _QUOTED_CODE.sub("code", text.strip())
+    plain = _ABBREVIATED.sub(lambda found: found[1].replace(".", ""), plain)
+    return sum(1 for part in _END.split(plain) if part.strip(" .!?\"'()[]\n\t"))

@@ -1,0 +1,85 @@
+"""A generator's reply becomes an instance, or says why it cannot. Pure."""
+
+import hashlib
+import json
+from typing import NamedTuple
+
+from app.errors import Unparsable
+from app.generation.prompts import KEYS
+from app.generation.tasks import BRIEFS
+from app.pipeline import Task
+from app.prompting.prompt import Reply
+from app.prompting.reading import plain_text, read_json, usable_text
+from app.prompting.untrusted import restored
+
+
+class Written(NamedTuple):
+    """The four keys of an instance."""
+
+    task_name: str
+    instruction: str
+    information: str
+    solution: str
+
+
+class Parsed(NamedTuple):
+    """An instance read from a reply; `repaired` when the reply's JSON had to be mended first."""
+
+    written: Written
+    repaired: bool
+
+
+def parsed(reply: Reply, task: Task) -> Parsed:
+    """The instance in `reply`.
+
+    Raises Unparsable unless it has exactly the four keys, as strings, with the asked task's name, an
+    instruction and a solution; a repair must hold buggy code, and the solution must differ from it.
+    """
+    found = read_json(usable_text(reply), KEYS)
+    _refuse_other_keys(found.value)
+    instance = Written(**{key: _text(found.value[key], key) for key in KEYS})
+    if _plain_name(instance.task_name) not in (_plain_name(BRIEFS[task].task_name), task):
+        raise Unparsable(f'task_name must be "{BRIEFS[task].task_name}"')
+    for key in ("instruction", "solution"):
+        if not getattr(instance, key).strip():
+            raise Unparsable(f"{key} is empty")
+    if task is Task.REPAIR:
+        _refuse_no_bug(instance)
+    instance = instance._replace(task_name=BRIEFS[task].task_name, instruction=instance.instruction.strip())
+    return Parsed(instance, found.repaired)
+
+
+def text_hash(task: Task, instance: Written) -> str:
+    """SHA-256 of what makes two instances the same text."""
+    texts = [task, instance.instruction, instance.information, instance.solution]
+    text = json.dumps(texts, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(value: object, key: str) -> str:
+    """A key's text; what the model copied from inside our fences is as it was in the raw code."""
+    return plain_text(restored(plain_text(value, key)), key)
+
+
+def _refuse_other_keys(value: dict[str, object]) -> None:
+    missing = [key for key in KEYS if key not in value]
+    if missing:
+        raise Unparsable(f"missing: {', '.join(missing)}")
+    unknown = [key for key in value if key not in KEYS]
+    if unknown:
+        raise Unparsable(f"unknown key: {', '.join(repr(key[:40]) for key in unknown[:5])}")
+
+
+def _refuse_no_bug(instance: Written) -> None:
+    if not instance.information.strip():
+        raise Unparsable("information must hold the code with the bug")
+    if _without_trailing_space(instance.information) == _without_trailing_space(instance.solution):
+        raise Unparsable("the solution is the same as the code with the bug")
+
+
+def _without_trailing_space(code: str) -> str:
+    return "\n".join(line.rstrip() for line in code.strip().splitlines())
+
+
+def _plain_name(name: str) -> str:
+    return " ".join(name.lower().replace("_", " ").split())

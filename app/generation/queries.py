@@ -1,0 +1,181 @@
+"""What generation reads and writes: material, the frozen snapshot of cases, instances."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Select, and_, case, exists, func, insert, literal, select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
+
+from app.generation.parsing import Written
+from app.generation.plan import Material as Picked
+from app.generation.plan import Planned
+from app.generation.prompts import Material
+from app.generation.shipped.cases import CASES
+from app.pipeline import InstanceStatus, RunState, Task
+from app.prompting.exemplars import exemplar_of
+from app.storage.tables import (
+    Exemplar,
+    Instance,
+    Pick,
+    Revision,
+    Run,
+    RunExemplar,
+    Selection,
+    Snippet,
+)
+
+SNAPSHOT_CAP = 200  # cases of one task that a run may draw from
+_LONGEST_CASE = 6000  # characters; a longer one would crowd the question out of a prompt
+_AT_A_TIME = 5000
+
+
+class Sizes(NamedTuple):
+    """Mean lengths in bytes of what a selection's picks hold."""
+
+    code: float
+    comment: float
+
+
+# --- before a run -----------------------------------------------------------------------------------------
+
+
+def newest_completed_selection(session: Session, project_id: int) -> Selection | None:
+    return session.scalars(_completed_selections(project_id).limit(1)).first()
+
+
+def completed_selections(session: Session, project_id: int) -> Sequence[Selection]:
+    """Newest first."""
+    return session.scalars(_completed_selections(project_id).limit(50)).all()
+
+
+def completed_selection(session: Session, project_id: int, selection_id: int) -> Selection | None:
+    return session.scalars(_completed_selections(project_id).where(Selection.id == selection_id)).first()
+
+
+def _completed_selections(project_id: int) -> Select[Selection]:
+    return (
+        select(Selection)
+        .join(Run, Run.id == Selection.run_id)
+        .where(
+            Selection.project_id == project_id,
+            Run.state == RunState.COMPLETED,
+            exists().where(Pick.selection_id == Selection.id),
+        )
+        .order_by(Selection.id.desc())
+    )
+
+
+def picks_in_order(session: Session, selection_id: int) -> list[Picked]:
+    """By rank, the first pick first."""
+    statement = (
+        select(Pick.id, Pick.snippet_id, Snippet.language)
+        .join(Snippet, Snippet.id == Pick.snippet_id)
+        .where(Pick.selection_id == selection_id)
+        .order_by(Pick.rank)
+    )
+    return [Picked(*row) for row in session.execute(statement).tuples()]
+
+
+def mean_sizes(session: Session, selection_id: int) -> Sizes:
+    statement = (
+        select(func.avg(func.octet_length(Snippet.code)), func.avg(func.octet_length(Snippet.comment)))
+        .join(Pick, Pick.snippet_id == Snippet.id)
+        .where(Pick.selection_id == selection_id)
+    )
+    code, comment = session.execute(statement).one().tuple()
+    return Sizes(float(code or 0), float(comment or 0))
+
+
+# --- the bank's snapshot ----------------------------------------------------------------------------------
+
+
+def keep_shipped_cases(session: Session) -> None:
+    """Put the shipped cases into the bank; those that are there stay as they are."""
+    rows = [
+        {**exemplar_of(shipped.task, shipped.language, shipped.case), "origin": "shipped"}
+        for shipped in CASES
+    ]
+    session.execute(postgresql.insert(Exemplar).values(rows).on_conflict_do_nothing())
+
+
+def freeze_snapshot(session: Session, run: Run, tasks: Iterable[Task], seed: int) -> None:
+    """Fix which cases `run` may draw: people's first, then judged ones, shipped ones only where there is none.
+
+    Of each task at most `SNAPSHOT_CAP`, half of them good. Who is left out when there are more is drawn by
+    `seed` among the cases of equal standing.
+    """
+    standing = case((Exemplar.origin == "person", 1), (Exemplar.origin == "judge", 2), else_=3)
+    lottery = func.md5(func.concat(literal(str(seed)), Exemplar.content_hash))
+    ranked = (
+        select(
+            Exemplar.id,
+            Exemplar.origin,
+            func.row_number()
+            .over(partition_by=(Exemplar.task, Exemplar.is_good), order_by=(standing, lottery))
+            .label("place"),
+        )
+        .where(
+            Exemplar.task.in_(list(tasks)),
+            Exemplar.project_id.is_(None) | (Exemplar.project_id == run.project_id),
+            func.length(Exemplar.instruction)
+            + func.length(Exemplar.information)
+            + func.length(Exemplar.solution)
+            + func.length(Exemplar.analysis)
+            <= _LONGEST_CASE,
+        )
+        .subquery()
+    )
+    own = and_(ranked.c.origin != "shipped", ranked.c.place <= SNAPSHOT_CAP // 2)
+    # A shipped case stands last, so it comes first only where the project has none of its own.
+    chosen = select(literal(run.id), ranked.c.id).where(own | (ranked.c.place == 1))
+    session.execute(insert(RunExemplar).from_select(["run_id", "exemplar_id"], chosen))
+
+
+# --- instances ------------------------------------------------------------------------------------------
+
+
+def add_planned(session: Session, run: Run, planned: Sequence[Planned]) -> Iterator[int]:
+    """Insert the instances of a run, without text, in bulk. Yields their ids in the order of the plan."""
+    shared = {
+        "project_id": run.project_id,
+        "run_id": run.id,
+        "status": InstanceStatus.GENERATING,
+        "generator": run.params["generator"],
+        "discriminator": run.params["discriminator"],
+    }
+    statement = insert(Instance).returning(Instance.id, sort_by_parameter_order=True)
+    for start in range(0, len(planned), _AT_A_TIME):
+        rows = [{**shared, **plan._asdict()} for plan in planned[start : start + _AT_A_TIME]]
+        yield from session.scalars(statement, rows)
+
+
+def material_of(session: Session, instance: Instance) -> Material:
+    """What the question about `instance` is made from."""
+    snippet = session.get_one(Snippet, instance.snippet_id)
+    return Material(
+        task=Task(instance.task),
+        language=snippet.language,
+        code=snippet.code,
+        comment=snippet.comment,
+        content_hash=snippet.content_hash,
+        target_language=instance.target_language,
+        bug=instance.bug,
+        candidate=instance.candidate,
+    )
+
+
+def keep_text(session: Session, instance: Instance, text: Written, text_hash: str) -> None:
+    """Write the four keys to the instance and keep them as revision 0, the model's own."""
+    instance.task_name, instance.instruction, instance.information, instance.solution = text
+    instance.text_hash = text_hash
+    session.add(
+        Revision(
+            instance_id=instance.id,
+            number=0,
+            instruction=text.instruction,
+            information=text.information,
+            solution=text.solution,
+        )
+    )
+    session.flush()

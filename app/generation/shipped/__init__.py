@@ -1,0 +1,1 @@
+"""Judged cases that come with the product, shown while a project has none of its own."""

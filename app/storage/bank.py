@@ -1,0 +1,65 @@
+"""Judged cases and templates in the database: what generation, discrimination and review share.
+
+The one backward flow, decisions and verdicts that feed later prompts, goes through this table.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
+
+from app.prompting.exemplars import Case, Drawn, Listed, exemplar_of
+from app.prompting.template import Template as TemplateText
+from app.storage.tables import Exemplar, Instance, RunExemplar, Template
+
+
+def snapshot_of(session: Session, run_id: int, task: str) -> list[Listed]:
+    """The cases of `task` that were frozen when the run started."""
+    statement = (
+        select(Exemplar.id, Exemplar.task, Exemplar.language, Exemplar.is_good)
+        .join(RunExemplar, RunExemplar.exemplar_id == Exemplar.id)
+        .where(RunExemplar.run_id == run_id, Exemplar.task == task)
+    )
+    return [Listed(*row) for row in session.execute(statement).tuples()]
+
+
+def cases_of(session: Session, drawn: Drawn) -> tuple[Case | None, Case | None]:
+    """The good and the bad case that were drawn, with their texts."""
+    good, bad = (_case(session, exemplar_id) for exemplar_id in drawn)
+    return good, bad
+
+
+def keep_case(session: Session, instance: Instance, case: Case, origin: str) -> None:
+    """Put a judged case into its project's bank. The same text stands there once.
+
+    A person's judgement replaces any earlier one of the same text; a judge's (`origin` "judge") replaces none.
+    """
+    row = {
+        **exemplar_of(instance.task, instance.language, case),
+        "project_id": instance.project_id,
+        "instance_id": instance.id,
+        "origin": origin,
+    }
+    statement = postgresql.insert(Exemplar).values(row)
+    if origin == "person":
+        judgement = {column: statement.excluded[column] for column in ("is_good", "analysis", "origin")}
+        statement = statement.on_conflict_do_update(
+            index_elements=[Exemplar.project_id, Exemplar.content_hash], set_=judgement
+        )
+    else:
+        statement = statement.on_conflict_do_nothing()
+    session.execute(statement)
+
+
+def keep_templates(session: Session, templates: Iterable[TemplateText]) -> None:
+    """From their first use, templates and rule sets stand in the database under their hash."""
+    rows = [template._asdict() for template in templates]
+    session.execute(postgresql.insert(Template).values(rows).on_conflict_do_nothing())
+
+
+def _case(session: Session, exemplar_id: int | None) -> Case | None:
+    row = session.get(Exemplar, exemplar_id) if exemplar_id is not None else None
+    if row is None:
+        return None
+    return Case(row.instruction, row.information, row.solution, row.is_good, row.analysis)
