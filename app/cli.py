@@ -1,0 +1,259 @@
+"""`breakwater ...`: one thin command per use case. Results go to stdout, logs and progress to stderr."""
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from sqlalchemy import select as sql_select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app.errors import DomainError, InvalidInput, NotFound
+from app.pipeline import OFFLINE, Role, RunState, Scope, Task
+from app.runs.service import SeenRun, shape_of
+from app.runtime.follow import follow
+from app.runtime.instance import running_instance
+from app.runtime.logs import configure_logging
+from app.settings import settings
+from app.storage.database import session_factory
+from app.storage.tables import Project, Run
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+user = typer.Typer(no_args_is_help=True, help="The people who sign in.")
+token = typer.Typer(no_args_is_help=True, help="Tokens for scripts.")
+cli.add_typer(user, name="user")
+cli.add_typer(token, name="token")
+
+ProjectSlug = Annotated[str, typer.Argument(metavar="PROJECT", help="the project's slug")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one machine-readable result")]
+
+
+def main() -> None:
+    """Run a command: exit status 0 done, 1 failed with a clear message, 2 wrong usage."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        configure_logging(settings().log_format)
+        cli()
+    except ValidationError as error:
+        _fail("; ".join(f"{'.'.join(map(str, one['loc'])).upper()} {one['msg']}" for one in error.errors()))
+    except (DomainError, OSError) as error:
+        _fail(str(error))
+    except OperationalError as error:
+        _fail(f"the database does not answer: {error.orig}")
+
+
+def _fail(message: str) -> None:
+    print(f"breakwater: {message.strip()}", file=sys.stderr)
+    sys.exit(1)
+
+
+# --- the instance -----------------------------------------------------------------------------------------
+
+
+@cli.command()
+def up(
+    *, demo: Annotated[bool, typer.Option("--demo/--no-demo", help="load the demo project")] = True
+) -> None:
+    """Serve in the foreground: database, Redis, web, workers and their clock. Ctrl-C stops everything."""
+    from app.runtime import supervisor
+
+    supervisor.up(settings(), with_demo=demo)
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the tables of this version."""
+    with running_instance():  # starting does it, but an instance that runs may be of an older version
+        from app.runtime.instance import bring_up_to_date
+
+        bring_up_to_date(settings().database_url or "")
+    print("the database has the tables of this version")
+
+
+@cli.command()
+def doctor() -> None:
+    """Print what is in force and whether it works; exit status 1 when something has to be done."""
+    from app.runtime.doctor import examine, settings_in_force
+
+    print("Settings")
+    for one in settings_in_force(settings()):
+        print(f"  {one.name:<22} {one.says}")
+    print("State")
+    examined = examine(settings())
+    for one in examined:
+        print(f"{'  ' if one.well else '! '}{one.name:<22} {one.says}")
+    if not all(one.well for one in examined):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    print(f"breakwater {installed_version('breakwater')}")
+
+
+@cli.command(hidden=True)
+def demo() -> None:
+    """Load the demo project; `up` does this in the background."""
+    from app.runtime.demo import load_demo
+
+    load_demo(session_factory())
+
+
+# --- people and tokens ------------------------------------------------------------------------------------
+
+
+@user.command("add")
+def add_user(
+    name: str,
+    role: Annotated[Role, typer.Option(help="what the person may do")],
+    project: Annotated[str | None, typer.Option(metavar="SLUG", help="only in this project")] = None,
+    *,
+    password_stdin: Annotated[bool, typer.Option(help="read the password from standard input")] = False,
+) -> None:
+    """Add a person; without a password a one-time one is made and printed."""
+    from app.accounts.service import add_person
+
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    with running_instance(), session_factory().begin() as session:
+        project_id = _project(session, project).id if project else None
+        added = add_person(session, None, name, role, project_id=project_id, password=password)
+        print(f"added {added.person.name}")
+        if added.one_time is not None:
+            print(f"one-time password: {added.one_time}")
+
+
+@token.command("create")
+def create_token(
+    user: Annotated[str, typer.Option(metavar="NAME", help="the person it acts as")],
+    scope: Annotated[Scope, typer.Option(help="what it may do")],
+    name: Annotated[str, typer.Option(help="to tell it from others")] = "command line",
+) -> None:
+    """Make a token and print it, once, alone on the last line."""
+    from app.accounts.service import person_named
+    from app.accounts.tokens import create_token as create
+
+    with running_instance(), session_factory().begin() as session:
+        person = person_named(session, user)
+        if person is None:
+            raise NotFound(f"there is nobody called {user}")
+        secret = create(session, None, person, name, scope)
+    print(secret)
+
+
+# --- the stages -------------------------------------------------------------------------------------------
+
+
+@cli.command()
+def ingest(
+    project: ProjectSlug,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", exists=True)],
+    format: Annotated[str, typer.Option(help="codesearchnet, parquet, checkout or auto")] = "auto",
+    license: Annotated[str | None, typer.Option(metavar="SPDX", help="for rows that name none")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Read raw code into a project, which is made when there is none."""
+    from app.ingestion.service import Offer, start_ingest
+
+    offers = [Offer(path.resolve(), path.name, format, license) for path in paths]
+
+    def start(offer: Offer) -> Callable[[Session], Run]:
+        return lambda session: start_ingest(session, _project_or_new(session, project), offer, None)
+
+    _work([start(offer) for offer in offers], as_json=as_json)
+
+
+@cli.command()
+def select(
+    project: ProjectSlug,
+    k: Annotated[int, typer.Option("--k", min=1, help="how many snippets to pick")],
+    seed: Annotated[int, typer.Option(min=0, help="fixes the answer")] = 0,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Pick the k snippets that cover the others best."""
+    from app.selection.service import Wanted, start_selection
+
+    _work(
+        [lambda session: start_selection(session, _project(session, project), Wanted(k=k, seed=seed), None)],
+        as_json=as_json,
+    )
+
+
+@cli.command()
+def generate(
+    project: ProjectSlug,
+    tasks: Annotated[
+        str | None, typer.Option(help="names with commas between; default: all that can be made")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="over all tasks; default: one per pick and task")
+    ] = None,
+    budget: Annotated[float | None, typer.Option(metavar="USD", help="pause before this is exceeded")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make instances of the newest selection and judge them."""
+    from app.generation import offline
+    from app.generation.queries import newest_completed_selection
+    from app.generation.service import start_generation
+
+    def start(session: Session) -> Run:
+        there = _project(session, project)
+        possible = offline.TASKS if settings().generator_model == OFFLINE else tuple(Task)
+        asked = [task.strip() for task in tasks.split(",")] if tasks else possible
+        selection = newest_completed_selection(session, there.id)
+        one_each = len(asked) * (selection.k if selection else 1)
+        shares = dict.fromkeys(map(str, asked), 1.0)
+        return start_generation(
+            session, there, None, tasks=shares, count=count or one_each, budget_usd=budget
+        )
+
+    _work([start], as_json=as_json)
+
+
+def _work(starts: Sequence[Callable[[Session], Run]], *, as_json: bool) -> None:
+    """Start one run after the other and follow each to its end; stops at one that does not complete."""
+    with running_instance(with_workers=True) as watched:
+        for start in starts:
+            with session_factory().begin() as session:
+                run_id = start(session).id
+            ended = follow(session_factory(), run_id, watched)
+            _print_run(ended, as_json=as_json)
+            if ended.run.state != RunState.COMPLETED:
+                raise typer.Exit(1)
+
+
+def _print_run(ended: SeenRun, *, as_json: bool) -> None:
+    if as_json:
+        print(shape_of(*ended).model_dump_json())
+        return
+    counts = ", ".join(f"{rows} {code}" for code, rows in sorted(ended.progress.done.items()))
+    print(f"{ended.run.kind} run {ended.run.id} {ended.run.state}: {counts or 'nothing'}")
+    if ended.run.reason:
+        print(ended.run.reason)
+
+
+def _project(session: Session, slug: str) -> Project:
+    found = session.scalars(sql_select(Project).where(Project.slug == slug)).one_or_none()
+    if found is None:
+        raise NotFound(f"there is no project {slug}")
+    return found
+
+
+def _project_or_new(session: Session, slug: str) -> Project:
+    from app.accounts.projects import create_project
+
+    try:
+        return _project(session, slug)
+    except NotFound:
+        made = create_project(session, None, slug)
+        if made.slug != slug:
+            raise InvalidInput(f"“{slug}” is not a slug; try {made.slug}", "project") from None
+        return made
