@@ -93,15 +93,15 @@ def projects_of_page(request: Request, session: DbSession, caller: PageCaller) -
 ProjectsOfPage = Annotated[list[SeenProject], Depends(projects_of_page)]
 
 
-def current_seen_project(
+def seen_project(
     request: Request,
     found: CurrentSignIn,
     seen: ProjectsOfPage,
     wanted: Annotated[str | None, Query(alias="project", include_in_schema=False)] = None,
-) -> SeenProject:
+) -> SeenProject | None:
     """The project in the address, else the one looked at last, else the first. What is looked at is kept."""
     if not seen:
-        raise NoProject
+        return None
     if wanted is not None:
         chosen = next((one for one in seen if one.project.slug == wanted), None)
         if chosen is None:
@@ -112,6 +112,16 @@ def current_seen_project(
     found.sign_in.project_id = chosen.project.id
     request.state.project, request.state.role = chosen
     return chosen
+
+
+MaybeProject = Annotated[SeenProject | None, Depends(seen_project)]
+
+
+def current_seen_project(seen: MaybeProject) -> SeenProject:
+    """As `seen_project`, for pages that mean nothing without a project."""
+    if seen is None:
+        raise NoProject
+    return seen
 
 
 CurrentSeenProject = Annotated[SeenProject, Depends(current_seen_project)]

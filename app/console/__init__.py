@@ -1,0 +1,1 @@
+"""People, tokens, projects, guidelines and prices: what administrators keep, and signing in."""
