@@ -1,5 +1,6 @@
 """`breakwater ...`: one thin command per use case. Results go to stdout, logs and progress to stderr."""
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -159,14 +160,14 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Read raw code into a project, which is made when there is none."""
-    from app.ingestion.service import Offer, start_ingest
+    from app.ingestion.service import start_ingest
 
-    offers = [Offer(path.resolve(), path.name, format, license) for path in paths]
+    def start(path: Path) -> Callable[[Session], Run]:
+        return lambda session: start_ingest(
+            session, _project_or_new(session, project), path.resolve(), format, license, None
+        )
 
-    def start(offer: Offer) -> Callable[[Session], Run]:
-        return lambda session: start_ingest(session, _project_or_new(session, project), offer, None)
-
-    _work([start(offer) for offer in offers], as_json=as_json)
+    _work([start(path) for path in paths], as_json=as_json)
 
 
 @cli.command()
@@ -220,20 +221,25 @@ def generate(
 
 def _work(starts: Sequence[Callable[[Session], Run]], *, as_json: bool) -> None:
     """Start one run after the other and follow each to its end; stops at one that does not complete."""
+    ended: list[SeenRun] = []
     with running_instance(with_workers=True) as watched:
         for start in starts:
             with session_factory().begin() as session:
                 run_id = start(session).id
-            ended = follow(session_factory(), run_id, watched)
-            _print_run(ended, as_json=as_json)
-            if ended.run.state != RunState.COMPLETED:
-                raise typer.Exit(1)
-
-
-def _print_run(ended: SeenRun, *, as_json: bool) -> None:
+            ended.append(follow(session_factory(), run_id, watched))
+            if ended[-1].run.state != RunState.COMPLETED:
+                break
     if as_json:
-        print(shape_of(*ended).model_dump_json())
-        return
+        shapes = [shape_of(*one).model_dump(mode="json") for one in ended]
+        print(json.dumps(shapes[0] if len(starts) == 1 else {"runs": shapes}))
+    else:
+        for one in ended:
+            _print_run(one)
+    if ended[-1].run.state != RunState.COMPLETED:
+        raise typer.Exit(1)
+
+
+def _print_run(ended: SeenRun) -> None:
     counts = ", ".join(f"{rows} {code}" for code, rows in sorted(ended.progress.done.items()))
     print(f"{ended.run.kind} run {ended.run.id} {ended.run.state}: {counts or 'nothing'}")
     if ended.run.reason:
@@ -257,3 +263,7 @@ def _project_or_new(session: Session, slug: str) -> Project:
         if made.slug != slug:
             raise InvalidInput(f"“{slug}” is not a slug; try {made.slug}", "project") from None
         return made
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,7 @@ from app.pipeline import OFFLINE
 class Settings(BaseSettings):
     """Every setting, by the name of its environment variable in lower case."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     breakwater_home: Path = Path(".breakwater")
     files_dir: Path | None = None
