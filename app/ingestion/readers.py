@@ -23,22 +23,28 @@ class Format(StrEnum):
 AUTO = "auto"
 
 
+def asked_format(asked: str) -> Format | None:
+    """The format that was asked for; None is "find out". Raises InvalidInput for an unknown one."""
+    if asked not in (AUTO, *Format):
+        raise InvalidInput(f"unknown format “{asked}”: one of {AUTO}, {', '.join(Format)}", "format")
+    return None if asked == AUTO else Format(asked)
+
+
 def format_of(path: Path, name: str, asked: str = AUTO) -> Format:
     """The format of a source: the one that was asked for where it can be, or the one its first bytes show.
 
     Raises InvalidInput for an unknown format, a path that is not there, and a folder where a file is meant.
     """
-    if asked not in (AUTO, *Format):
-        raise InvalidInput(f"unknown format “{asked}”: one of {AUTO}, {', '.join(Format)}", "format")
+    wanted = asked_format(asked)
     if not path.exists():
         raise InvalidInput(f"{name}: no such file or folder", "file")
     if path.is_dir():
-        if asked in (AUTO, Format.CHECKOUT):
+        if wanted in (None, Format.CHECKOUT):
             return Format.CHECKOUT
         raise InvalidInput(f"{name} is a folder: give its files, or the format checkout", "file")
     if not path.is_file():
         raise InvalidInput(f"{name} is neither a file nor a folder", "file")
-    return _shown_by(path, name) if asked == AUTO else Format(asked)
+    return wanted or _shown_by(path, name)
 
 
 def read_source(path: Path, name: str, format_: Format, license_: str | None) -> Iterator[Row | Refusal]:
