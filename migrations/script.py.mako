@@ -1,8 +1,6 @@
-"""${message}
-
-House rules: a landed migration is never edited. A new column on a large table is nullable or has a constant
-default. An index on a large table is built CONCURRENTLY, alone in its migration. Say why in one sentence here.
-"""
+## House rules: a landed migration is never edited. A new column on a large table is nullable or has a constant
+## default. An index on a large table is built CONCURRENTLY, alone in its migration. The docstring says why.
+"""${message}."""
 
 from alembic import op
 import sqlalchemy as sa

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from app.runtime.embedded import embedded_servers
 from app.settings import settings
 from app.storage.database import make_engine
-from app.storage.tables import Base
+from app.storage.migrations import migrate
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +29,7 @@ def servers() -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="session")
 def engine(servers: tuple[str, str]) -> Iterator[Engine]:
     database = make_engine(servers[0])
-    with database.begin() as connection:
-        connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
-        Base.metadata.create_all(connection)
+    migrate(database)
     yield database
     database.dispose()
 

@@ -1,0 +1,134 @@
+"""The whole product as its users start it: `breakwater up` in a folder of its own, driven over REST."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+
+ROOT = Path(__file__).parents[2]
+START_S = 90
+RUN_S = 120
+
+
+@dataclass
+class Product:
+    """A running instance, and an admin's token for it."""
+
+    home: Path
+    environment: dict[str, str]
+    process: subprocess.Popen[str]
+    url: str
+    token: str = ""
+
+    def cli(self, *arguments: str) -> str:
+        """Run a command of this instance; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=RUN_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def request(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
+        return httpx2.request(method, f"{self.url}{path}", headers=headers, timeout=30, **options)
+
+    def get(self, path: str) -> Any:
+        answer = self.request("GET", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, expect: int = 200, **options: Any) -> httpx2.Response:
+        answer = self.request("POST", path, **options)
+        assert answer.status_code == expect, answer.text
+        return answer
+
+    def finished(self, accepted: httpx2.Response) -> dict[str, Any]:
+        """Follow a 202 to the end of its run, checking at every look that the counts conserve."""
+        assert accepted.status_code == 202, accepted.text
+        return self.follow(accepted.headers["Location"])
+
+    def follow(self, location: str, until: tuple[str, ...] = ("completed",)) -> dict[str, Any]:
+        deadline = time.monotonic() + RUN_S
+        while time.monotonic() < deadline:
+            run: dict[str, Any] = self.get(location)
+            assert run["total"] == sum(run["done"].values()) + run["pending"], run
+            if run["state"] in until:
+                return run
+            assert run["state"] in ("queued", "running", "paused"), run
+            time.sleep(0.2)
+        raise AssertionError(f"{location} did not end: {run}")
+
+    def processes(self) -> list[psutil.Process]:
+        """The supervisor and everything below it."""
+        supervisor = psutil.Process(self.process.pid)
+        return [supervisor, *supervisor.children(recursive=True)]
+
+    def kill_everything(self) -> None:
+        """`kill -9` of the whole tree at once."""
+        for process in self.processes():
+            process.kill()
+        self.process.wait(timeout=20)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=40)
+
+
+@contextmanager
+def running(home: Path, *, demo: bool = False, **environment: str) -> Iterator[Product]:
+    """Start the product in `home` and stop it at the end, whatever happened in between."""
+    product = start(home, demo=demo, **environment)
+    try:
+        yield product
+    finally:
+        product.stop()
+
+
+def start(home: Path, *, demo: bool = False, **environment: str) -> Product:
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DATABASE_URL", "REDIS_URL", "FILES_DIR")
+    }
+    full = inherited | {"BREAKWATER_HOME": str(home), "PORT": "0"} | environment
+    arguments = [] if demo else ["--no-demo"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "up", *arguments],
+        cwd=ROOT,
+        env=full,
+        stdout=subprocess.PIPE,
+        stderr=(home.parent / f"{home.name}.log").open("a"),
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    said: list[str] = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("ready: "):
+            product = Product(home, full, process, line.split()[1])
+            product.token = product.cli("token", "create", "--user", "admin", "--scope", "admin").split()[-1]
+            return product
+    raise AssertionError(
+        f"the product did not start: {''.join(said)}\n{(home.parent / f'{home.name}.log').read_text()}"
+    )
+
+
+def jsonl(rows: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
