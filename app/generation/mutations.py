@@ -12,8 +12,9 @@ from typing import NamedTuple
 from app.code.syntax import parses
 from app.generation.parts import Part, parts
 
+# Each becomes its opposite: a moved boundary (< for <=) often changes nothing that anybody could see.
 _COMPARISONS = {
-    "==": "!=", "!=": "==", "===": "!==", "!==": "===", "<": "<=", "<=": "<", ">": ">=", ">=": ">",
+    "==": "!=", "!=": "==", "===": "!==", "!==": "===", "<": ">=", ">=": "<", ">": "<=", "<=": ">",
 }  # fmt: skip
 _ARITHMETIC = {"+": "-", "-": "+", "*": "+", "+=": "-=", "-=": "+="}
 _LOGICAL = {"and": "or", "or": "and", "&&": "||", "||": "&&"}

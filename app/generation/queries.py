@@ -74,7 +74,7 @@ def picks_in_order(session: Session, selection_id: int) -> list[Picked]:
         .where(Pick.selection_id == selection_id)
         .order_by(Pick.rank)
     )
-    return [Picked(*row) for row in session.execute(statement).tuples()]
+    return [Picked(*row) for row in session.execute(statement)]
 
 
 def mean_sizes(session: Session, selection_id: int) -> Sizes:
@@ -83,7 +83,7 @@ def mean_sizes(session: Session, selection_id: int) -> Sizes:
         .join(Pick, Pick.snippet_id == Snippet.id)
         .where(Pick.selection_id == selection_id)
     )
-    code, comment = session.execute(statement).one().tuple()
+    code, comment = session.execute(statement).one()
     return Sizes(float(code or 0), float(comment or 0))
 
 

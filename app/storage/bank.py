@@ -21,7 +21,7 @@ def snapshot_of(session: Session, run_id: int, task: str) -> list[Listed]:
         .join(RunExemplar, RunExemplar.exemplar_id == Exemplar.id)
         .where(RunExemplar.run_id == run_id, Exemplar.task == task)
     )
-    return [Listed(*row) for row in session.execute(statement).tuples()]
+    return [Listed(*row) for row in session.execute(statement)]
 
 
 def cases_of(session: Session, drawn: Drawn) -> tuple[Case | None, Case | None]:

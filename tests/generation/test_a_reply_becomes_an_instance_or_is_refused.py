@@ -1,0 +1,96 @@
+"""Validation of the four keys."""
+
+import json
+
+import pytest
+
+from app.errors import Unparsable
+from app.generation.parsing import Written, parsed, text_hash
+from app.generation.prompts import KEYS, schema
+from app.pipeline import Task
+from app.prompting.prompt import Reply
+from app.prompting.untrusted import neutralise
+
+GOOD = {
+    "task_name": "code generation",
+    "instruction": "Write a Python function that adds one.",
+    "information": "",
+    "solution": "def add_one(x):\n    return x + 1",
+}
+REPAIR = GOOD | {"task_name": "code repair", "information": "def add_one(x):\n    return x - 1"}
+
+
+def reply(value: object) -> Reply:
+    return Reply(json.dumps(value), "stop")
+
+
+def test_four_keys_become_an_instance() -> None:
+    assert parsed(reply(GOOD), Task.GENERATION).written == Written(**GOOD)
+
+
+def test_the_task_name_is_forgiven_its_spelling_but_not_its_meaning() -> None:
+    spelled = reply(GOOD | {"task_name": "Code_Generation"})
+
+    assert parsed(spelled, Task.GENERATION).written.task_name == "code generation"
+    with pytest.raises(Unparsable, match="task_name"):
+        parsed(reply(GOOD), Task.REPAIR)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"extra": "x"}, "extra"),
+        ({"solution": None}, "solution"),
+        ({"solution": ["def f(): pass"]}, "solution"),
+        ({"solution": "  \n"}, "solution"),
+        ({"instruction": ""}, "instruction"),
+        ({"information": {"code": "x"}}, "information"),
+        ({"solution": "a\x00b"}, "solution"),
+    ],
+)
+def test_anything_else_is_refused_with_the_key_named(change: dict[str, object], named: str) -> None:
+    with pytest.raises(Unparsable, match=named):
+        parsed(reply(GOOD | change), Task.GENERATION)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_missing_key_is_named(key: str) -> None:
+    with pytest.raises(Unparsable, match=key):
+        parsed(reply({name: text for name, text in GOOD.items() if name != key}), Task.GENERATION)
+
+
+def test_a_solution_that_was_cut_off_never_passes() -> None:
+    whole = json.dumps(GOOD)
+    for reason, text in (("length", whole), ("stop", whole[:-6])):
+        with pytest.raises(Unparsable) as caught:
+            parsed(Reply(text, reason), Task.GENERATION)
+        assert caught.value.code == "cut_off"
+
+
+@pytest.mark.parametrize("information", ["", "def add_one(x):\n    return x + 1\n"])
+def test_a_repair_needs_buggy_code_that_differs_from_the_solution(information: str) -> None:
+    assert parsed(reply(REPAIR), Task.REPAIR).written.information == REPAIR["information"]
+    with pytest.raises(Unparsable):
+        parsed(reply(REPAIR | {"information": information}), Task.REPAIR)
+
+
+def test_code_that_was_copied_from_inside_the_fences_comes_back_as_it_was() -> None:
+    code = 'MARK = "<|end|>"'
+    copied = neutralise(code)
+
+    assert parsed(reply(GOOD | {"information": copied}), Task.GENERATION).written.information == code
+
+
+def test_two_instances_with_one_text_have_one_hash() -> None:
+    first, other = Written(**GOOD), Written(**REPAIR)
+
+    assert text_hash(Task.GENERATION, first) == text_hash(Task.GENERATION, first._replace(task_name="x"))
+    assert text_hash(Task.GENERATION, first) != text_hash(Task.GENERATION, other)
+
+
+@pytest.mark.parametrize("task", Task)
+def test_the_schema_is_strict(task: Task) -> None:
+    strict = schema(task)
+
+    assert strict["additionalProperties"] is False
+    assert set(strict["required"]) == set(strict["properties"]) == set(KEYS)
