@@ -3,7 +3,6 @@
 from app.queue import DRAIN, JOB, QUEUES, broker
 
 app = broker()
-app.conf.include = ["workers.tasks"]
 app.conf.beat_schedule = {
     # Repairs lost doorbells; an item that waits for another try is found by these ticks, too.
     "drain": {"task": DRAIN, "schedule": 5.0, "options": {"queue": QUEUES[DRAIN], "expires": 5}},

@@ -18,7 +18,7 @@ from app.storage import database
 from app.storage.migrations import migrate
 
 # docker-compose.yml starts the same commands in containers; change both.
-WORKER = "-m celery -A workers.celery_app worker --without-gossip --without-mingle --loglevel WARNING"
+WORKER = "-m celery -A workers.tasks worker --without-gossip --without-mingle --loglevel WARNING"
 WORKERS = {
     "worker-llm": f"{WORKER} --queues llm --concurrency 2 --hostname llm@%h",
     "worker-cpu": f"{WORKER} --queues cpu --concurrency 1 --hostname cpu@%h",
