@@ -238,8 +238,22 @@ def decision(session: Session, decision_id: int) -> Decision:
     return found
 
 
+def decision_of(session: Session, decision_id: int, person_id: int) -> Decision:
+    """Raises NotFound, also for other people's."""
+    found = session.get(Decision, decision_id)
+    if found is None or found.person_id != person_id:
+        raise NotFound(f"you have made no decision {decision_id}")
+    return found
+
+
 def decision_shape(session: Session, row: Decision) -> DecisionShape:
     return next(one for one in _decisions(session, row.instance_id) if one.id == row.id)
+
+
+def overrides_of(session: Session, decision_id: int) -> dict[str, str]:
+    """A person's own answers beside the machine's, by rule."""
+    rows = session.scalars(select(RuleOverride).where(RuleOverride.decision_id == decision_id))
+    return {one.rule: one.answer for one in rows}
 
 
 def recent_decisions(session: Session, project_id: int, person_id: int, depth: int) -> list[Decision]:
@@ -292,6 +306,24 @@ def guideline_version_seen(session: Session, project_id: int, person_id: int) ->
     return seen.version if seen else 0
 
 
+class Step(NamedTuple):
+    """Where one is among one's last decisions: numbers of decisions, or none; `newer` 0 is the present card."""
+
+    older: int | None
+    newer: int | None
+
+
+def steps_from(recent: Sequence[Decision], decision_id: int | None) -> Step:
+    """The decisions beside this one; beside the present card (None) there is only the newest."""
+    numbers = [one.id for one in recent]
+    if decision_id is None:
+        return Step(numbers[0] if numbers else None, None)
+    if decision_id not in numbers:
+        return Step(None, 0)
+    at = numbers.index(decision_id)
+    return Step(numbers[at + 1] if at + 1 < len(numbers) else None, numbers[at - 1] if at else 0)
+
+
 # --- one instance -----------------------------------------------------------------------------------------
 
 
@@ -300,6 +332,14 @@ def instance(session: Session, instance_id: int) -> Instance:
     found = session.get(Instance, instance_id)
     if found is None:
         raise NotFound(f"there is no instance {instance_id}")
+    return found
+
+
+def instance_in(session: Session, project_id: int, instance_id: int) -> Instance:
+    """Raises NotFound, also for an instance of another project."""
+    found = instance(session, instance_id)
+    if found.project_id != project_id:
+        raise NotFound(f"there is no instance {instance_id} in this project")
     return found
 
 
@@ -334,6 +374,26 @@ def text_of_revision(session: Session, instance_id: int, number: int) -> Text:
         Revision.instance_id == instance_id, Revision.number == number
     )
     return Text(*session.execute(query).one())
+
+
+class Reading(NamedTuple):
+    """What a reader sees of an instance. `model_text` is the machine's own where a person has changed it since."""
+
+    instance: Instance
+    snippet: Snippet | None
+    evidence: list[EvidenceShape]
+    verdict: VerdictShape | None
+    model_text: Text | None
+
+
+def reading(session: Session, row: Instance) -> Reading:
+    return Reading(
+        row,
+        session.get(Snippet, row.snippet_id) if row.snippet_id else None,
+        evidence(session, row.id),
+        newest_verdict(session, row.id),
+        text_of_revision(session, row.id, 0) if row.revision else None,
+    )
 
 
 def instance_detail(session: Session, instance_id: int) -> InstanceShape:

@@ -80,7 +80,8 @@ def next_card(
     held = _held(session, project.id, person.id, filters)
     wanted = 1 if prefetch and held else 0
     if len(held) > wanted:
-        return held[wanted]
+        card = held[wanted]
+        return Card(card.instance, renew(session, person, card.instance.id, card.lease.token))
     while (free := queries.lock_next(session, project.id, person.id, filters)) is not None:
         # The lock was free, but another reader may have been given the instance since the query's snapshot.
         if queries.lease_of_another(session, free.id, person.id) is None:
@@ -338,10 +339,7 @@ def undo(session: Session, person: Person, decision_id: int) -> Decision:
         NotFound: no decision of this person has this number.
         Conflict: it is undone already, too far back, or somebody decided on the instance since.
     """
-    found = session.get(Decision, decision_id)
-    if found is None or found.person_id != person.id:
-        raise NotFound(f"you have made no decision {decision_id}")
-    instance = _locked(session, found.instance_id)
+    instance = _locked(session, queries.decision_of(session, decision_id, person.id).instance_id)
     decision = session.get_one(Decision, decision_id, populate_existing=True)
     _demand_undoable(session, decision)
     kept_in_bank = decision.action != Action.SKIP and not _forget_case(session, instance)

@@ -1,0 +1,59 @@
+"""The list of instances and the history of one: pages, reading only."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse
+
+from app.review import queries
+from app.review.fields import fields_of
+from app.review.pages import CHOICES, AskedFilters, query_of
+from app.review.timeline import stage_words, timeline
+from app.web.dependencies import CurrentProject, DbSession
+from app.web.pagination import AskedWindow, cut
+from app.web.templating import is_htmx, render
+
+router = APIRouter()
+
+
+@router.get("/instances")
+def instances(
+    request: Request, session: DbSession, project: CurrentProject, filters: AskedFilters, asked: AskedWindow
+) -> HTMLResponse:
+    """The filter stands in the address, so that a list can be sent to somebody."""
+    rows, following = cut(
+        queries.instance_rows(session, project.id, filters, after=asked.after or 0, limit=asked.limit + 1),
+        asked,
+        lambda row: row.id,
+    )
+    query = query_of(filters)
+    return render(
+        request,
+        "review/_instances.html" if is_htmx(request) else "review/instances.html",
+        rows=rows,
+        total=queries.count_of(session, project.id, filters),
+        filters=filters,
+        choices=CHOICES,
+        first_href=f"/instances{query}" if asked.after else None,
+        next_href=f"/instances{query}{'&' if query else '?'}cursor={following}" if following else None,
+    )
+
+
+@router.get("/instances/{instance_id}")
+def instance(
+    request: Request,
+    session: DbSession,
+    project: CurrentProject,
+    instance_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
+) -> HTMLResponse:
+    """Everything that happened to one instance."""
+    queries.instance_in(session, project.id, instance_id)
+    detail = queries.instance_detail(session, instance_id)
+    return render(
+        request,
+        "review/instance.html",
+        instance=detail,
+        events=timeline(detail),
+        shown=fields_of(detail.task, detail.language, detail.target_language),
+        stage_words=stage_words,
+    )

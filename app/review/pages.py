@@ -1,0 +1,230 @@
+"""The review screen: the card, decisions, undo and the guideline. Every form works without JavaScript."""
+
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
+
+from app.errors import Conflict, DomainError, InvalidInput
+from app.pipeline import LANGUAGES, Action, InstanceStatus, Task, Verdict
+from app.review import queries, service
+from app.review.assignment import LEASE_MINUTES, UNDO_DEPTH, WhyEmpty
+from app.review.difference import changed_lines
+from app.review.fields import fields_of
+from app.review.guideline import guideline_html
+from app.review.judgement import EDITABLE, Judgement
+from app.review.queries import Filters
+from app.storage.tables import Person, Project
+from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
+from app.web.errors import refusal_of
+from app.web.flash import see_other
+from app.web.templating import is_htmx, render
+
+router = APIRouter()
+readers = [require_role("annotator")]
+
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+CHOICES = {
+    "status": list(InstanceStatus),
+    "task": list(Task),
+    "language": list(LANGUAGES),
+    "verdict": list(Verdict),
+}
+
+
+def asked_filters(
+    status: Annotated[str, Query(max_length=40)] = "",
+    task: Annotated[str, Query(max_length=40)] = "",
+    language: Annotated[str, Query(max_length=40)] = "",
+    verdict: Annotated[str, Query(max_length=40)] = "",
+    q: Annotated[str, Query(max_length=200)] = "",
+) -> Filters:
+    """What the address filters by; empty fields of the form are no filter."""
+    return Filters(status or None, task or None, language or None, verdict or None, q.strip() or None)
+
+
+AskedFilters = Annotated[Filters, Depends(asked_filters)]
+
+
+def query_of(filters: Filters) -> str:
+    """`?task=repair`, or nothing."""
+    given = {name: value for name, value in filters._asdict().items() if value}
+    return f"?{urlencode(given)}" if given else ""
+
+
+class Desk(NamedTuple):
+    """Who reads what through which filter."""
+
+    request: Request
+    session: Session
+    project: Project
+    person: Person
+    filters: Filters
+
+
+def _desk(
+    request: Request,
+    session: DbSession,
+    project: CurrentProject,
+    person: CurrentPerson,
+    filters: AskedFilters,
+) -> Desk:
+    return Desk(request, session, project, person, filters)
+
+
+AskedDesk = Annotated[Desk, Depends(_desk)]
+
+
+class Sent(NamedTuple):
+    """A form that came in. `again`: take the instance anew first, its lease was lost."""
+
+    judgement: Judgement
+    lease: str
+    again: bool
+
+
+async def _sent(
+    request: Request, action: Annotated[Action, Form()], lease: Annotated[str, Form()] = ""
+) -> Sent:
+    """Browsers send line ends as CRLF, whatever the text had."""
+    form = {
+        name: value.replace("\r\n", "\n")
+        for name, value in (await request.form()).items()
+        if isinstance(value, str)
+    }
+    edits = {name: form[name] for name in EDITABLE if name in form} if action == Action.EDIT else {}
+    rules = {name[5:]: value for name, value in form.items() if name.startswith("rule.")}
+    judgement = Judgement(action, form.get("reason"), form.get("note", ""), edits, rules)
+    return Sent(judgement, lease, "again" in form)
+
+
+AskedDecision = Annotated[Sent, Depends(_sent)]
+
+
+# --- the card ---------------------------------------------------------------------------------------------
+
+
+@router.get("/review", dependencies=readers)
+def review(desk: AskedDesk) -> HTMLResponse:
+    return _next(desk)
+
+
+@router.get("/review/decided/{decision_id}", dependencies=readers)
+def decided(desk: AskedDesk, decision_id: Number) -> HTMLResponse:
+    """One of one's own last decisions, to look at and to take back."""
+    decision = queries.decision_of(desk.session, decision_id, desk.person.id)
+    row = queries.instance(desk.session, decision.instance_id)
+    return _show(
+        desk,
+        reading=queries.reading(desk.session, row),
+        decision=decision,
+        overrides=queries.overrides_of(desk.session, decision_id),
+    )
+
+
+@router.post("/review/{instance_id}/decide", dependencies=readers)
+def decide(desk: AskedDesk, instance_id: Number, sent: AskedDecision) -> Response:
+    row = queries.instance_in(desk.session, desk.project.id, instance_id)
+    try:
+        token = service.take(desk.session, desk.person, row.id).lease.token if sent.again else sent.lease
+        service.decide(desk.session, desk.person, row.id, token, sent.judgement)
+    except (Conflict, InvalidInput) as error:
+        return _refused(desk, instance_id, sent, error)
+    return _next(desk) if is_htmx(desk.request) else see_other(f"/review{query_of(desk.filters)}")
+
+
+@router.post("/review/undo/{decision_id}", dependencies=readers)
+def undo(desk: AskedDesk, decision_id: Number) -> Response:
+    service.undo(desk.session, desk.person, decision_id)
+    return _next(desk) if is_htmx(desk.request) else see_other(f"/review{query_of(desk.filters)}")
+
+
+@router.post("/review/{instance_id}/renew", dependencies=readers, status_code=204)
+def renew(desk: AskedDesk, instance_id: Number, lease: Annotated[str, Form()]) -> None:
+    """Sent by the lease clock while somebody is reading."""
+    service.renew(desk.session, desk.person, instance_id, lease)
+
+
+def _next(desk: Desk) -> HTMLResponse:
+    answer = service.next_card(desk.session, desk.project, desk.person, filters=desk.filters)
+    if isinstance(answer, WhyEmpty):
+        return _show(desk, why=answer)
+    return _show(desk, reading=queries.reading(desk.session, answer.instance), lease=answer.lease)
+
+
+def _refused(desk: Desk, instance_id: int, sent: Sent, error: DomainError) -> HTMLResponse:
+    """The same card with all that was typed, and what was wrong."""
+    row = queries.instance(desk.session, instance_id)
+    sent = sent._replace(again=sent.again or isinstance(error, Conflict))
+    return _show(
+        desk,
+        status=refusal_of(error).status,
+        reading=queries.reading(desk.session, row),
+        sent=sent,
+        overrides=sent.judgement.rules,
+        error=error,
+    )
+
+
+def _show(desk: Desk, *, status: int = 200, **found: Any) -> HTMLResponse:
+    """The screen, or only its card for htmx. `found`: reading, lease, decision, overrides, why, sent, error."""
+    nothing = dict.fromkeys(("reading", "lease", "decision", "overrides", "why", "sent", "error"))
+    recent = queries.recent_decisions(desk.session, desk.project.id, desk.person.id, UNDO_DEPTH)
+    decision, sent = found.get("decision"), found.get("sent")
+    only_card = is_htmx(desk.request)
+    return render(
+        desk.request,
+        "review/_card.html" if only_card else "review/page.html",
+        status=status,
+        **(nothing | found),
+        editing=sent.judgement.action == Action.EDIT if sent else "edit" in desk.request.query_params,
+        steps=queries.steps_from(recent, decision.id if decision else None),
+        recent=[one.id for one in recent],
+        progress=queries.progress(desk.session, desk.project.id, desk.person.id),
+        filters=desk.filters,
+        query=query_of(desk.filters),
+        choices=CHOICES,
+        lease_seconds=LEASE_MINUTES * 60,
+        guideline=None if only_card else _guideline(desk.session, desk.project, desk.person),
+        fields_of=fields_of,
+        changed_lines=changed_lines,
+    )
+
+
+# --- the guideline ----------------------------------------------------------------------------------------
+
+
+class ShownGuideline(NamedTuple):
+    """What the project asks of its readers; `unseen`: this person has not opened this version."""
+
+    version: int
+    html: str
+    unseen: bool
+
+
+def _guideline(session: Session, project: Project, person: Person) -> ShownGuideline | None:
+    row = queries.guideline_in_force(session, project.id)
+    if row is None:
+        return None
+    seen = queries.guideline_version_seen(session, project.id, person.id)
+    return ShownGuideline(row.version, guideline_html(row.markdown), unseen=row.version > seen)
+
+
+@router.get("/review/guideline")
+def guideline(
+    request: Request, session: DbSession, project: CurrentProject, person: CurrentPerson
+) -> HTMLResponse:
+    return render(request, "review/guideline.html", guideline=_guideline(session, project, person))
+
+
+@router.post("/review/guideline/seen")
+def guideline_seen(
+    session: DbSession,
+    project: CurrentProject,
+    person: CurrentPerson,
+    version: Annotated[int, Form(ge=1, le=2**31)],
+) -> Response:
+    service.keep_guideline_seen(session, project.id, person.id, version)
+    return see_other("/review")
