@@ -1,6 +1,7 @@
 """The history of an instance as one line of events. Pure."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from app.pipeline import Stage
@@ -56,7 +57,7 @@ def edits(revisions: list[RevisionShape]) -> list[Edit]:
                 if getattr(old, name) != getattr(new, name)
             },
         )
-        for old, new in zip(revisions, revisions[1:], strict=False)
+        for old, new in pairwise(revisions)
     ]
 
 
