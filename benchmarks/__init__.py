@@ -1,0 +1,1 @@
+"""What we claim about speed and size, runnable: each prints a table and, as its last line, one JSON object."""
