@@ -254,7 +254,7 @@ def _project(session: Session, slug: str) -> Project:
 
 
 def _project_or_new(session: Session, slug: str) -> Project:
-    from app.accounts.projects import create_project
+    from app.console.service import create_project
 
     try:
         return _project(session, slug)

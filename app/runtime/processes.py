@@ -86,7 +86,10 @@ class Child:
             self.crashes = 1 if now - self._started_at > STEADY_S else self.crashes + 1
             pause = min(FIRST_PAUSE_S * 2 ** (self.crashes - 1), LONGEST_PAUSE_S)
             self._again_at = now + pause
-            return f"{self.name} ended with status {self.status}, starting it again in {pause:g} s; see {self.log}"
+            return (
+                f"{self.name} ended with status {self.status}, starting it again in {pause:g} s;"
+                f" {self.log} ends with: {self.last_words(1)}"
+            )
         if now >= self._again_at:
             self.start()
         return None
