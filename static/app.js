@@ -1,5 +1,10 @@
 // Small comforts. Every page works without this file.
 
+// On a narrow screen the tabs scroll; the current one is brought into view.
+for (const tab of document.querySelectorAll('nav [aria-current="page"]')) {
+  tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 24;
+}
+
 // A menu closes when one clicks elsewhere or presses Escape.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {

@@ -106,7 +106,7 @@ def set_theme(
 
 
 @router.get("/api/v1/docs")
-def reference_page(request: Request) -> Response:
+def reference_page(request: Request, found: MaybeSignedIn) -> Response:
     document: dict[str, Any] = request.app.openapi()
     return render(
         request,

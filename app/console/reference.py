@@ -99,7 +99,7 @@ def type_name(schema: dict[str, Any]) -> str:
             return f"object of {type_name(values)}"
         case _:
             kind = schema.get("format") or schema.get("contentMediaType") or schema.get("type", "anything")
-            return _PLAIN_TYPES.get(kind, kind)
+            return _PLAIN_TYPES.get(str(kind), str(kind))
 
 
 _PLAIN_TYPES = {"string": "text", "date-time": "time", "binary": "file", "application/octet-stream": "file"}

@@ -112,7 +112,9 @@ def set_price(session: Session, actor: int | None, model: str, input_usd: str, o
     session.execute(
         insert(Price).values(model=model, **price).on_conflict_do_update(index_elements=["model"], set_=price)
     )
-    log(session, actor, "price set", model, price)
+    log(
+        session, actor, "price set", model, {"input_usd": input_usd.strip(), "output_usd": output_usd.strip()}
+    )
 
 
 def forget_price(session: Session, actor: int | None, model: str) -> None:

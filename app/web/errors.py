@@ -191,7 +191,10 @@ def add_error_pages(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        return answer(request, Refusal(error.status_code, str(error.detail), headers=error.headers))
+        detail = (
+            NO_SUCH_PAGE if error.status_code == 404 and error.detail == "Not Found" else str(error.detail)
+        )
+        return answer(request, Refusal(error.status_code, detail, headers=error.headers))
 
     @app.exception_handler(DataError)
     @app.exception_handler(UnicodeEncodeError)
@@ -205,6 +208,7 @@ def add_error_pages(app: FastAPI) -> None:
         return answer(request, Refusal(503, DATABASE_AWAY, headers={"Retry-After": "5"}))
 
 
+NO_SUCH_PAGE = "There is no such address. Perhaps a letter is missing in it, or the thing was moved."
 UNSTORABLE = "a value cannot be stored: a number out of range, a NUL character or half a character"
 DATABASE_AWAY = "the database does not answer; nothing was changed, try again in a few seconds"
 BROKEN = "nothing was changed; the log of the server says what happened, under request"

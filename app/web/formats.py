@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from markupsafe import Markup, escape
+
 MICRO = 1_000_000
 
 
@@ -12,11 +14,13 @@ def count(number: int) -> str:
 
 
 def usd(micro: int) -> str:
-    """Micro-dollars: cents from one dollar on, otherwise as many places as there are to see."""
+    """Micro-dollars: "$12.30", "$0.15", "$0.0004", "$0.000002"."""
     dollars = micro / MICRO
     if micro == 0 or abs(dollars) >= 1:
         return f"${dollars:,.2f}"
-    return f"${dollars:.4f}" if abs(dollars) >= 0.0001 else f"${dollars:.6f}"
+    shown = f"{dollars:.4f}" if abs(dollars) >= 0.0001 else f"{dollars:.6f}"
+    whole, _, places = shown.partition(".")
+    return f"${whole}.{places.rstrip('0').ljust(2, '0')}"
 
 
 def percent(part: float, whole: float) -> str:
@@ -60,6 +64,15 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 
 def exact_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def code_spans(text: str) -> Markup:
+    """Plain text with `code` between backticks, as HTML; everything is escaped."""
+    parts = text.split("`")
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
 
 
 def words(code: str) -> str:

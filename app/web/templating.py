@@ -28,6 +28,7 @@ FILTERS: dict[str, Any] = {
     "size": formats.size,
     "duration": formats.duration,
     "words": formats.words,
+    "code_spans": formats.code_spans,
 }
 FUNCTIONS: dict[str, Any] = {"asset": asset_url, "code_html": code_html}
 
