@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import CursorResult, case, func, insert, select, tuple_, update
+from sqlalchemy import BigInteger, CursorResult, case, func, insert, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session, aliased
 
@@ -22,10 +22,10 @@ class LeaseLost(DomainError):
 
 def add_items(session: Session, run: Run, stage: Stage, source_ids: Iterable[int]) -> None:
     """Add one item per source and ring after the commit. Known items stay as they are (I3)."""
-    rows = [{"run_id": run.id, "stage": stage, "source_id": source_id} for source_id in source_ids]
-    for start in range(0, len(rows), 5000):
-        statement = postgresql.insert(WorkItem).values(rows[start : start + 5000])
-        session.execute(statement.on_conflict_do_nothing())
+    sources = func.unnest(literal(list(source_ids), postgresql.ARRAY(BigInteger)))
+    rows = select(literal(run.id), literal(str(stage)), sources)
+    statement = postgresql.insert(WorkItem).from_select(["run_id", "stage", "source_id"], rows)
+    session.execute(statement.on_conflict_do_nothing())
     enqueue_after_commit(session, doorbell_for(stage))
 
 

@@ -1,10 +1,11 @@
 """What generation reads and writes: material, the frozen snapshot of cases, instances."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Select, and_, case, exists, func, insert, literal, select
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from app.generation.parsing import Written
@@ -27,7 +28,6 @@ from app.storage.tables import (
 
 SNAPSHOT_CAP = 200  # cases of one task that a run may draw from
 _LONGEST_CASE = 6000  # characters; a longer one would crowd the question out of a prompt
-_AT_A_TIME = 5000
 
 
 class Sizes(NamedTuple):
@@ -135,19 +135,26 @@ def freeze_snapshot(session: Session, run: Run, tasks: Iterable[Task], seed: int
 # --- instances ------------------------------------------------------------------------------------------
 
 
-def add_planned(session: Session, run: Run, planned: Sequence[Planned]) -> Iterator[int]:
-    """Insert the instances of a run, without text, in bulk. Yields their ids in the order of the plan."""
+def add_planned(session: Session, run: Run, planned: Sequence[Planned]) -> Sequence[int]:
+    """Insert the instances of a run, without text, as one statement. Returns their ids in the order of the plan."""
+    columns = [Instance.__table__.c[name] for name in Planned._fields]
+    values = [
+        literal(list(column_values), ARRAY(column.type))
+        for column, column_values in zip(columns, zip(*planned, strict=True), strict=True)
+    ]
+    plan = func.unnest(*values).table_valued(*Planned._fields, with_ordinality="place").render_derived()
     shared = {
         "project_id": run.project_id,
         "run_id": run.id,
-        "status": InstanceStatus.GENERATING,
+        "status": str(InstanceStatus.GENERATING),
         "generator": run.params["generator"],
         "discriminator": run.params["discriminator"],
     }
-    statement = insert(Instance).returning(Instance.id, sort_by_parameter_order=True)
-    for start in range(0, len(planned), _AT_A_TIME):
-        rows = [{**shared, **plan._asdict()} for plan in planned[start : start + _AT_A_TIME]]
-        yield from session.scalars(statement, rows)
+    rows = select(
+        *(plan.c[name] for name in Planned._fields), *(literal(value) for value in shared.values())
+    ).order_by(plan.c.place)
+    statement = insert(Instance).from_select([*Planned._fields, *shared], rows).returning(Instance.id)
+    return session.scalars(statement).all()
 
 
 def material_of(session: Session, instance: Instance) -> Material:
