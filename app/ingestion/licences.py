@@ -20,17 +20,18 @@ def spdx(text: str | None) -> str | None:
 
 
 def admits(allowed: list[str], license_: str | None) -> bool:
-    """Whether a list of SPDX ids admits an expression: one side of an OR, both of an AND.
+    """Whether a list of SPDX ids, in any spelling, admits an expression: one side of an OR, both of an AND.
 
     An unknown licence is on no list.
     """
-    if license_ in allowed:
+    canonical = {spdx(one) for one in allowed} - {None}
+    if license_ in canonical:
         return True
     parsed = _parsed(license_ or "")
-    return parsed is not None and _admits(set(allowed), parsed)
+    return parsed is not None and _admits(canonical, parsed)
 
 
-def _admits(allowed: set[str], parsed: LicenseExpression) -> bool:
+def _admits(allowed: set[str | None], parsed: LicenseExpression) -> bool:
     if isinstance(parsed, OR):
         return any(_admits(allowed, part) for part in parsed.args)
     if isinstance(parsed, AND):

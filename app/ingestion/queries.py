@@ -26,7 +26,15 @@ class SnippetFilter(NamedTuple):
 class IngestedSource(NamedTuple):
     source: Source
     run: Run
-    counts: dict[str, int]  # rows by what became of them
+    rows: dict[str, int]  # by what became of them
+
+
+class LedgerEntry(NamedTuple):
+    """A rule, how many rows it refused, and at most five of them."""
+
+    rule: str
+    rows: int
+    exhibits: list[Rejection]
 
 
 # --- the job ----------------------------------------------------------------------------------------------
@@ -102,13 +110,16 @@ def source_of(session: Session, project_id: int, source_id: int) -> IngestedSour
     return IngestedSource(source, run, rows_by_code(session, run.id))
 
 
-def exhibits_of(session: Session, run_id: int) -> dict[str, list[Rejection]]:
-    """The ledger's exhibits by rule."""
-    by_rule: dict[str, list[Rejection]] = {}
-    statement = select(Rejection).where(Rejection.run_id == run_id).order_by(Rejection.id)
+def ledger_of(session: Session, found: IngestedSource) -> list[LedgerEntry]:
+    """What the rules refused of a source, the most frequent first."""
+    exhibits: dict[str, list[Rejection]] = {}
+    statement = select(Rejection).where(Rejection.run_id == found.run.id).order_by(Rejection.id)
     for rejection in session.scalars(statement):
-        by_rule.setdefault(rejection.rule, []).append(rejection)
-    return by_rule
+        exhibits.setdefault(rejection.rule, []).append(rejection)
+    return [
+        LedgerEntry(rule, found.rows[rule], shown)
+        for rule, shown in sorted(exhibits.items(), key=lambda entry: -found.rows[entry[0]])
+    ]
 
 
 def snippets_of(

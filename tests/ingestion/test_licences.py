@@ -36,3 +36,4 @@ def test_what_comes_out_is_spdx_and_stays_as_it_is(text: str):
 def test_no_list_admits_an_unknown_licence():
     assert not admits(["MIT"], None)
     assert admits(["LicenseRef-Ours"], "LicenseRef-Ours")
+    assert admits(["mit", "apache-2.0"], "MIT AND Apache-2.0")
