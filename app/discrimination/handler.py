@@ -1,4 +1,4 @@
-"""What the engine asks of discrimination. Reads and writes rows through the session it is given; commits nothing."""
+"""What the engine asks of discrimination. Touches the database through its session; commits nothing."""
 
 from sqlalchemy.orm import Session
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from app.discrimination.mechanical import Evidence as Findings
@@ -10,8 +11,7 @@ from app.discrimination.mechanical import Found
 from app.discrimination.opinion import Answer, Answered
 from app.discrimination.prompts import Judged
 from app.pipeline import Finding, Task, Verdict
-from app.prompting.exemplars import Case
-from app.storage.bank import keep_case
+from app.prompting.exemplars import Case, exemplar_of
 from app.storage.tables import (
     Call,
     Evidence,
@@ -87,4 +87,10 @@ def keep_judged_case(session: Session, instance: Instance, case: Case) -> None:
     )
     if session.scalars(kept).one() >= JUDGED_CASES_CAP:
         return
-    keep_case(session, instance, case, "judge")
+    row = {
+        **exemplar_of(instance.task, instance.language, case),
+        "project_id": instance.project_id,
+        "instance_id": instance.id,
+        "origin": "judge",
+    }
+    session.execute(postgresql.insert(Exemplar).values(row).on_conflict_do_nothing())

@@ -1,4 +1,4 @@
-"""What the engine asks of generation. Reads and writes rows through the session it is given; commits nothing."""
+"""What the engine asks of generation. Touches the database through the session it is given; commits nothing."""
 
 from sqlalchemy.orm import Session
 
@@ -6,7 +6,7 @@ from app.engine.handlers import Ending
 from app.errors import Unparsable
 from app.generation import prompts, queries
 from app.generation.offline import teach
-from app.generation.parsing import parsed, text_hash
+from app.generation.parsing import parsed
 from app.pipeline import OFFLINE, InstanceStatus, Outcome, Stage, Task
 from app.prompting.exemplars import draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt, Reply
@@ -42,7 +42,7 @@ class GenerationHandler:
         text, repaired = parsed(reply, task)
         if repaired:
             call.error_code = REPAIRED
-        queries.keep_text(session, instance, text, text_hash(task, text))
+        queries.keep_text(session, instance, text)
         return Ending(next_stage=Stage.DISCRIMINATE)
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:

@@ -1,7 +1,5 @@
 """A generator's reply becomes an instance, or says why it cannot. Pure."""
 
-import hashlib
-import json
 from typing import NamedTuple
 
 from app.errors import Unparsable
@@ -47,13 +45,6 @@ def parsed(reply: Reply, task: Task) -> Parsed:
         _refuse_no_bug(instance)
     instance = instance._replace(task_name=BRIEFS[task].task_name, instruction=instance.instruction.strip())
     return Parsed(instance, found.repaired)
-
-
-def text_hash(task: Task, instance: Written) -> str:
-    """SHA-256 of what makes two instances the same text."""
-    texts = [task, instance.instruction, instance.information, instance.solution]
-    text = json.dumps(texts, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _text(value: object, key: str) -> str:

@@ -14,7 +14,7 @@ from app.generation.plan import Planned
 from app.generation.prompts import Material
 from app.generation.shipped.cases import CASES
 from app.pipeline import InstanceStatus, RunState, Task
-from app.prompting.exemplars import exemplar_of
+from app.prompting.exemplars import exemplar_of, text_hash
 from app.storage.tables import (
     Exemplar,
     Instance,
@@ -172,10 +172,10 @@ def material_of(session: Session, instance: Instance) -> Material:
     )
 
 
-def keep_text(session: Session, instance: Instance, text: Written, text_hash: str) -> None:
+def keep_text(session: Session, instance: Instance, text: Written) -> None:
     """Write the four keys to the instance and keep them as revision 0, the model's own."""
     instance.task_name, instance.instruction, instance.information, instance.solution = text
-    instance.text_hash = text_hash
+    instance.text_hash = text_hash(instance.task, *text[1:])
     session.add(
         Revision(
             instance_id=instance.id,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from app.accounts.log import log
 from app.engine.items import add_items
 from app.engine.money import rate_of
 from app.engine.runs import open_run
@@ -24,7 +25,7 @@ _BYTES_A_TOKEN = 3.5
 _CASES_TOKENS = 700  # a good and a bad case with their analyses, as shipped
 _RULES_TOKENS = 900  # the judge's system prompt
 _VERDICT_TOKENS = 450  # about a sentence of reason for each rule
-_LARGEST_SEED = 2**63 - 1
+_LARGEST_SEED = 2**53 - 1  # survives JSON
 
 
 class Order(NamedTuple):
@@ -102,6 +103,7 @@ def start_generation(
     queries.freeze_snapshot(session, run, order.counts, order.seed)
     picks = queries.picks_in_order(session, order.selection.id)
     planned = plan_instances(picks, order.counts, order.seed, with_bugs=order.generator != OFFLINE)
+    log(session, person_id, "generation started", f"run {run.id}", params, project_id=project.id)
     add_items(session, run, Stage.GENERATE, queries.add_planned(session, run, planned))
     return run
 
@@ -122,7 +124,7 @@ def check_order(
     if not 1 <= count <= MOST_INSTANCES:
         raise InvalidInput(f"count must be from 1 to {MOST_INSTANCES:,}", "count")
     if not 0 <= seed <= _LARGEST_SEED:
-        raise InvalidInput("seed must be a whole number from 0", "seed")
+        raise InvalidInput(f"seed must be from 0 to {_LARGEST_SEED}", "seed")
     generator = _model(generator or settings().generator_model, "generator")
     discriminator = _model(discriminator or settings().discriminator_model, "discriminator")
     shares = _shares(tasks)
@@ -169,7 +171,8 @@ def _shares(tasks: Mapping[str, float]) -> dict[Task, float]:
     """The wanted tasks in the usual order, without those whose share is zero."""
     unknown = sorted(set(tasks) - set(Task))
     if unknown:
-        raise InvalidInput(f"unknown task: {', '.join(unknown)}; the tasks are {', '.join(Task)}", "tasks")
+        named = ", ".join(name[:40] for name in unknown[:5])
+        raise InvalidInput(f"unknown task: {named}; the tasks are {', '.join(Task)}", "tasks")
     if any(not math.isfinite(share) or share < 0 for share in tasks.values()):
         raise InvalidInput("a task's share must be a number that is not negative", "tasks")
     shares = {task: float(tasks[task]) for task in Task if tasks.get(task)}

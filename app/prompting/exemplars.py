@@ -62,16 +62,20 @@ def draw_seed(run_seed: int, *what: object) -> int:
 def exemplar_of(task: str, language: str, case: Case) -> dict[str, Any]:
     """`case` as columns of the exemplar table, without project, instance and origin.
 
-    Two cases with the same text have the same `content_hash`, whatever was said about them: the text is one
-    case, and the later, or a person's, judgement of it replaces the earlier.
+    Two cases with the same text have the same `content_hash`, whatever was said about them: it is the text's.
     """
-    text = json.dumps([task, case.instruction, case.information, case.solution], ensure_ascii=False)
     return {
         "task": task,
         "language": language,
-        "content_hash": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        "content_hash": text_hash(task, case.instruction, case.information, case.solution),
         **case._asdict(),
     }
+
+
+def text_hash(task: str, instruction: str, information: str, solution: str) -> str:
+    """SHA-256 of what makes two instances, or cases, the same text: 64 hexadecimal digits."""
+    text = json.dumps([task, instruction, information, solution], ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def case_in_words(case: Case) -> str:

@@ -1,7 +1,4 @@
-"""Judged cases and templates in the database: what generation, discrimination and review share.
-
-The one backward flow, decisions and verdicts that feed later prompts, goes through this table.
-"""
+"""What both stages that ask a model read and keep: the frozen cases of a run, and templates."""
 
 from collections.abc import Iterable
 
@@ -9,9 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
-from app.prompting.exemplars import Case, Drawn, Listed, exemplar_of
+from app.prompting.exemplars import Case, Drawn, Listed
 from app.prompting.template import Template as TemplateText
-from app.storage.tables import Exemplar, Instance, RunExemplar, Template
+from app.storage.tables import Exemplar, RunExemplar, Template
 
 
 def snapshot_of(session: Session, run_id: int, task: str) -> list[Listed]:
@@ -28,28 +25,6 @@ def cases_of(session: Session, drawn: Drawn) -> tuple[Case | None, Case | None]:
     """The good and the bad case that were drawn, with their texts."""
     good, bad = (_case(session, exemplar_id) for exemplar_id in drawn)
     return good, bad
-
-
-def keep_case(session: Session, instance: Instance, case: Case, origin: str) -> None:
-    """Put a judged case into its project's bank. The same text stands there once.
-
-    A person's judgement replaces any earlier one of the same text; a judge's (`origin` "judge") replaces none.
-    """
-    row = {
-        **exemplar_of(instance.task, instance.language, case),
-        "project_id": instance.project_id,
-        "instance_id": instance.id,
-        "origin": origin,
-    }
-    statement = postgresql.insert(Exemplar).values(row)
-    if origin == "person":
-        judgement = {column: statement.excluded[column] for column in ("is_good", "analysis", "origin")}
-        statement = statement.on_conflict_do_update(
-            index_elements=[Exemplar.project_id, Exemplar.content_hash], set_=judgement
-        )
-    else:
-        statement = statement.on_conflict_do_nothing()
-    session.execute(statement)
 
 
 def keep_templates(session: Session, templates: Iterable[TemplateText]) -> None:

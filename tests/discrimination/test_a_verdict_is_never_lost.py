@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.discrimination.handler import DiscriminationHandler
 from app.discrimination.prompts import template
-from app.discrimination.queries import JUDGED_CASES_CAP
+from app.discrimination.queries import JUDGED_CASES_CAP, keep_judged_case
 from app.discrimination.rubric import asked_of, rules_hash, rules_of
 from app.engine.handlers import Ending
 from app.errors import Unparsable
@@ -17,7 +17,6 @@ from app.pipeline import InstanceStatus, Outcome, Task, Verdict
 from app.prompting.exemplars import Case
 from app.prompting.prompt import Answered, Prompt
 from app.prompting.untrusted import restored
-from app.storage.bank import keep_case
 from app.storage.tables import (
     Call,
     Evidence,
@@ -170,7 +169,7 @@ def test_a_good_and_a_bad_case_reach_the_judge(session: Session) -> None:
     item = judged_item(session)
     for is_good in (True, False):
         case = Case(f"Case {is_good}", "given", "def case(): ...", is_good, f"because {is_good}")
-        keep_case(session, instance_of(session, item), case, "person")
+        keep_judged_case(session, instance_of(session, item), case)
     exemplars = session.scalars(select(Exemplar)).all()
     session.add_all(RunExemplar(run_id=item.run_id, exemplar_id=exemplar.id) for exemplar in exemplars)
     session.flush()
@@ -211,7 +210,7 @@ def test_the_bank_is_bounded_and_a_running_snapshot_does_not_grow(session: Sessi
     item = judged_item(session)
     for number in range(JUDGED_CASES_CAP):
         case = Case(f"Case {number}", "", "pass", is_good=True, analysis="")
-        keep_case(session, instance_of(session, item), case, "judge")
+        keep_judged_case(session, instance_of(session, item), case)
     record(session, item, reply())
 
     assert len(bank(session)) == JUDGED_CASES_CAP

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.errors import Unparsable
-from app.generation.parsing import Written, parsed, text_hash
+from app.generation.parsing import Written, parsed
 from app.generation.prompts import KEYS, schema
 from app.pipeline import Task
 from app.prompting.prompt import Reply
@@ -79,13 +79,6 @@ def test_code_that_was_copied_from_inside_the_fences_comes_back_as_it_was() -> N
     copied = neutralise(code)
 
     assert parsed(reply(GOOD | {"information": copied}), Task.GENERATION).written.information == code
-
-
-def test_two_instances_with_one_text_have_one_hash() -> None:
-    first, other = Written(**GOOD), Written(**REPAIR)
-
-    assert text_hash(Task.GENERATION, first) == text_hash(Task.GENERATION, first._replace(task_name="x"))
-    assert text_hash(Task.GENERATION, first) != text_hash(Task.GENERATION, other)
 
 
 @pytest.mark.parametrize("task", Task)

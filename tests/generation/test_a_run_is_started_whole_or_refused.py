@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from app.errors import Conflict, InvalidInput
 from app.generation.service import check_order, estimate, start_generation
 from app.pipeline import InstanceStatus, RunKind, RunState, Stage, Task
-from app.prompting.exemplars import Case
+from app.prompting.exemplars import Case, exemplar_of
 from app.settings import settings
-from app.storage.bank import keep_case
 from app.storage.tables import (
     Exemplar,
     Instance,
@@ -27,7 +26,7 @@ from app.storage.tables import (
     Template,
     WorkItem,
 )
-from tests.factories import make_instance, make_pick, make_project, make_run, make_snippet
+from tests.factories import make_pick, make_project, make_run, make_snippet
 
 OFFLINE_MIX = {"summarization": 1.0, "generation": 1.0, "repair": 1.0}
 
@@ -162,6 +161,13 @@ def test_with_a_model_all_four_tasks_and_kinds_of_bugs_are_planned(
     assert all(one.bug for one in instances if one.task == Task.REPAIR)
 
 
+def keep_case(session: Session, project: Project, number: int, origin: str) -> None:
+    case = Case(f"Write Python function {number}.", "", "pass", is_good=True, analysis="")
+    row = exemplar_of(Task.GENERATION, "python", case)
+    session.add(Exemplar(project_id=project.id, origin=origin, **row))
+    session.flush()
+
+
 def snapshot(session: Session, run_id: int) -> list[Exemplar]:
     statement = select(Exemplar).join(RunExemplar, RunExemplar.exemplar_id == Exemplar.id)
     return list(session.scalars(statement.where(RunExemplar.run_id == run_id)))
@@ -179,10 +185,8 @@ def test_shipped_cases_are_shown_while_a_project_has_none_and_are_kept_once(sess
 
 def test_peoples_cases_come_first_and_replace_shipped_ones(session: Session) -> None:
     project = project_with_picks(session)
-    instance = make_instance(session, make_pick(session, make_snippet(session, project)))
     for number in range(150):
-        case = Case(f"Write Python function {number}.", "", "pass", is_good=True, analysis="")
-        keep_case(session, instance, case, "person" if number >= 120 else "judge")
+        keep_case(session, project, number, "person" if number >= 120 else "judge")
     good = [
         case
         for case in snapshot(session, start(session, project).id)
@@ -196,21 +200,9 @@ def test_a_snapshot_is_frozen_when_its_run_starts(session: Session) -> None:
     project = project_with_picks(session)
     run = start(session, project)
     before = {case.id for case in snapshot(session, run.id)}
-    instance = make_instance(session, make_pick(session, make_snippet(session, project)))
-    keep_case(session, instance, Case("Write Python.", "", "pass", is_good=True, analysis=""), "judge")
+    keep_case(session, project, 1, "judge")
 
     assert {case.id for case in snapshot(session, run.id)} == before
-
-
-def test_a_persons_judgement_replaces_the_judges_and_never_the_other_way(session: Session) -> None:
-    instance = make_instance(session)
-    case = Case("Write Python.", "", "pass", is_good=True, analysis="fine")
-    keep_case(session, instance, case, "judge")
-    keep_case(session, instance, case._replace(is_good=False, analysis="wrong"), "person")
-    keep_case(session, instance, case, "judge")
-
-    kept = session.execute(select(Exemplar.origin, Exemplar.is_good, Exemplar.analysis)).all()
-    assert kept == [("person", False, "wrong")]
 
 
 def test_twenty_thousand_instances_start_within_seconds(session: Session) -> None:
