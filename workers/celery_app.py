@@ -1,7 +1,10 @@
 """The Celery application of the workers, and its clock."""
 
 from app.queue import DRAIN, JOB, QUEUES, broker
+from app.runtime.logs import configure_logging
+from app.settings import settings
 
+configure_logging(settings().log_format)
 app = broker()
 app.conf.beat_schedule = {
     # Repairs lost doorbells; an item that waits for another try is found by these ticks, too.

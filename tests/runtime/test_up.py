@@ -190,7 +190,7 @@ def test_two_signals_to_the_whole_group_end_everything_and_the_next_start_goes_o
         assert (tmp_path / "supervisor.json").stat().st_mode & 0o077 == 0
         for process in [psutil.Process(second.process.pid), *children_of(tmp_path)]:
             process.kill()
-        second.process.wait()
+        second.await_end()
 
     with serving(tmp_path) as third:
         assert status_of(third.url, "/readyz") == 200
