@@ -8,6 +8,7 @@ export function startEditor(card) {
   const draft = `draft ${card.dataset.instance}`;
 
   function show(editing) {
+    card.querySelector("[data-diff][aria-pressed=true]")?.click();
     card.toggleAttribute("data-editing", editing);
     for (const field of fields) {
       field.hidden = field.disabled = !editing;

@@ -21,10 +21,13 @@ export function toggleWrap() {
 export function toggleDiff() {
   const button = card().querySelector("[data-diff]");
   if (!button) return;
+  if (card().hasAttribute("data-editing")) return;
   const show = button.getAttribute("aria-pressed") !== "true";
   button.setAttribute("aria-pressed", show);
-  for (const changed of card().querySelectorAll(".changed")) changed.hidden = !show;
-  for (const shown of card().querySelectorAll(".shown")) shown.hidden = show;
+  for (const changed of card().querySelectorAll(".changed")) {
+    changed.hidden = !show;
+    changed.parentElement.querySelector(".shown").hidden = show;
+  }
 }
 
 export function open(name) {
