@@ -132,6 +132,16 @@ def freeze_snapshot(session: Session, run: Run, tasks: Iterable[Task], seed: int
     session.execute(insert(RunExemplar).from_select(["run_id", "exemplar_id"], chosen))
 
 
+def bank_sizes(session: Session, project_id: int, task: Task) -> dict[tuple[str, bool], int]:
+    """How many cases of a task a project's prompts can draw on: (origin, is it good) -> number."""
+    statement = (
+        select(Exemplar.origin, Exemplar.is_good, func.count())
+        .where(Exemplar.task == task, Exemplar.project_id == project_id)
+        .group_by(Exemplar.origin, Exemplar.is_good)
+    )
+    return {(origin, is_good): number for origin, is_good, number in session.execute(statement)}
+
+
 # --- instances ------------------------------------------------------------------------------------------
 
 

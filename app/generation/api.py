@@ -1,0 +1,76 @@
+"""Starting a generation over REST. Its progress is the run's."""
+
+from typing import Annotated
+
+from fastapi import Body, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.generation import service
+from app.web.dependencies import AdminProject, ApiCaller, DbSession
+from app.web.idempotency import api_router
+
+router = api_router(tags=["generations"])
+
+
+class GenerationRequest(BaseModel):
+    """What to generate. Models left out are the configured ones, `offline` where none is configured."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tasks: dict[str, float] = Field(
+        description="The share of each task: summarization, generation, translation, repair",
+        examples=[{"generation": 0.57, "summarization": 0.16, "repair": 0.16, "translation": 0.11}],
+    )
+    count: int = Field(description="Instances over all tasks", examples=[800])
+    selection_id: int | None = Field(
+        None, ge=1, le=2**63 - 1, description="Without it the newest completed selection", examples=[4]
+    )
+    generator: str | None = Field(
+        None, max_length=200, description="A model's name at the provider, or `offline`", examples=["offline"]
+    )
+    discriminator: str | None = Field(
+        None, max_length=200, description="A model's name at the provider, or `offline`", examples=["offline"]
+    )
+    budget_usd: float | None = Field(
+        None, description="The most it may cost; without it no cap", examples=[5]
+    )
+    seed: int = Field(0, description="Fixes every draw of the run", examples=[0])
+
+
+class StartedGeneration(BaseModel):
+    """The run that was started; `Location` leads to the whole of it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int = Field(description="The run", examples=[12])
+    kind: str = Field(examples=["generate"])
+    state: str = Field(examples=["queued"])
+    total: int = Field(description="Instances asked for", examples=[800])
+    params: dict[str, object] = Field(description="All that it takes to do it again")
+
+
+class PriceEstimate(BaseModel):
+    cost_usd: float | None = Field(description="Null where the price of a model is unknown", examples=[1.27])
+    input_tokens: int = Field(examples=[1_480_000])
+    output_tokens: int = Field(examples=[520_000])
+
+
+Asked = Annotated[GenerationRequest, Body()]
+
+
+@router.post("/projects/{project}/generations", status_code=202)
+def start_generation(
+    session: DbSession, project: AdminProject, caller: ApiCaller, asked: Asked, response: Response
+) -> StartedGeneration:
+    """Generate and judge instances from a selection's picks. Workers do it; `Location` is the run."""
+    run = service.start_generation(session, project, caller.person.id, **dict(asked))
+    response.headers["Location"] = f"/api/v1/projects/{project.slug}/runs/{run.id}"
+    return StartedGeneration.model_validate(run)
+
+
+@router.post("/projects/{project}/generations/estimate")
+def estimate_generation(session: DbSession, project: AdminProject, asked: Asked) -> PriceEstimate:
+    """What the same request would probably cost. Nothing is started."""
+    found = service.estimate(session, service.check_order(session, project, **dict(asked)))
+    cost = None if found.cost_micro is None else found.cost_micro / 1_000_000
+    return PriceEstimate(cost_usd=cost, input_tokens=found.input_tokens, output_tokens=found.output_tokens)

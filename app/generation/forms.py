@@ -1,0 +1,66 @@
+"""The form that starts a run: what stands in it, and what it asks for. Pure."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from app.errors import InvalidInput
+from app.pipeline import OFFLINE, Task
+
+USUAL_COUNT = "200"
+USUAL_SHARES = {
+    "summarization": "16",
+    "generation": "57",
+    "translation": "11",
+    "repair": "16",
+}  # the paper's, %
+
+
+class GenerationForm(BaseModel):
+    """As typed. An empty share is none, an empty budget no cap, an empty selection the newest, an empty seed 0."""
+
+    selection_id: str = Field(default="", max_length=20)
+    summarization: str = Field(default="", max_length=20)
+    generation: str = Field(default="", max_length=20)
+    translation: str = Field(default="", max_length=20)
+    repair: str = Field(default="", max_length=20)
+    count: str = Field(default="", max_length=20)
+    generator: str = Field(default="", max_length=200)
+    discriminator: str = Field(default="", max_length=200)
+    budget_usd: str = Field(default="", max_length=20)
+    seed: str = Field(default="", max_length=20)
+
+    def share(self, task: Task) -> str:
+        return str(getattr(self, task.value))
+
+
+def asked(form: GenerationForm) -> dict[str, Any]:
+    """The arguments of `start_generation`. Raises InvalidInput naming the field that is no number.
+
+    The offline teacher is not asked for what it cannot do: the field of translation is closed then.
+    """
+    tasks = [task for task in Task if task is not Task.TRANSLATION or form.generator != OFFLINE]
+    shares = {task.value: _number(form.share(task) or "0", task.value) for task in tasks}
+    return {
+        "selection_id": _whole(form.selection_id, "selection_id") if form.selection_id else None,
+        "tasks": shares,
+        "count": _whole(form.count, "count"),
+        "generator": form.generator.strip() or None,
+        "discriminator": form.discriminator.strip() or None,
+        "budget_usd": _number(form.budget_usd, "budget_usd") if form.budget_usd.strip() else None,
+        "seed": _whole(form.seed or "0", "seed"),
+    }
+
+
+def _whole(text: str, field: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidInput(f"“{text}” is not a whole number", field) from None
+
+
+def _number(text: str, field: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInput(f"“{text}” is not a number", field) from None

@@ -1,0 +1,108 @@
+"""The generator's prompts, and the form that starts a run."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
+
+from app.errors import Conflict, InvalidInput
+from app.generation import offline, prompts, queries, service
+from app.generation.forms import USUAL_COUNT, USUAL_SHARES, GenerationForm, asked
+from app.generation.tasks import BRIEFS
+from app.pipeline import OFFLINE, Task
+from app.settings import settings
+from app.storage.tables import Project
+from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
+from app.web.flash import see_other
+from app.web.templating import is_htmx, render
+
+router = APIRouter()
+
+
+@router.get("/prompts")
+def prompt_page(
+    request: Request, session: DbSession, project: CurrentProject, task: Task = Task.SUMMARIZATION
+) -> HTMLResponse:
+    return render(
+        request,
+        "generation/prompts.html",
+        tasks=list(Task),
+        task=task,
+        brief=BRIEFS[task],
+        shipped=prompts.template(task),
+        schema=json.dumps(prompts.schema(task), indent=2),
+        needs_model=task not in offline.TASKS,
+        bank=queries.bank_sizes(session, project.id, task),
+    )
+
+
+@router.get("/generations/new", dependencies=[require_role("admin")])
+def new_generation(
+    request: Request,
+    session: DbSession,
+    project: CurrentProject,
+    form: Annotated[GenerationForm, Query()],
+) -> HTMLResponse:
+    """The form with what a run like this would cost; asked again whenever a field changes."""
+    template = "generation/_form.html" if is_htmx(request) else "generation/new.html"
+    if not request.query_params.keys() & GenerationForm.model_fields.keys():
+        form = _suggested()
+    return render(request, template, **_form_context(session, project, form))
+
+
+@router.post("/generations", dependencies=[require_role("admin")])
+def start_generation(
+    request: Request,
+    session: DbSession,
+    project: CurrentProject,
+    person: CurrentPerson,
+    form: Annotated[GenerationForm, Form()],
+) -> Response:
+    try:
+        run = service.start_generation(session, project, person.id, **asked(form))
+    except (InvalidInput, Conflict):
+        context = _form_context(session, project, form)
+        return render(request, "generation/new.html", status=422, **context)
+    return see_other(f"/runs/{run.id}")
+
+
+def _suggested() -> GenerationForm:
+    """The configured models; a budget where a run costs something."""
+    configured = settings()
+    is_paid = {configured.generator_model, configured.discriminator_model} != {OFFLINE}
+    return GenerationForm(
+        **USUAL_SHARES,
+        count=USUAL_COUNT,
+        seed="0",
+        generator=configured.generator_model,
+        discriminator=configured.discriminator_model,
+        budget_usd=f"{service.SUGGESTED_BUDGET_USD:g}" if is_paid else "",
+    )
+
+
+def _form_context(session: Session, project: Project, form: GenerationForm) -> dict[str, Any]:
+    """The form, its errors, and where it has none how many of each task and the estimate."""
+    errors: dict[str, str] = {}
+    counts: dict[Task, int] = {}
+    estimate = None
+    try:
+        order = service.check_order(session, project, **asked(form))
+        counts, estimate = order.counts, service.estimate(session, order)
+    except InvalidInput as error:
+        errors[error.field or ""] = str(error)
+    except Conflict as error:
+        errors["selection_id"] = str(error)
+    return {
+        "form": form,
+        "errors": errors,
+        "counts": counts,
+        "estimate": estimate,
+        "tasks": list(Task),
+        "briefs": BRIEFS,
+        "closed": [] if form.generator != OFFLINE else [task for task in Task if task not in offline.TASKS],
+        "selections": queries.completed_selections(session, project.id),
+        "has_model": settings().has_model,
+        "offline": OFFLINE,
+    }
