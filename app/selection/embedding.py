@@ -14,8 +14,6 @@ from typing import Final, Protocol, cast
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
-from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from app.errors import InvalidInput, NotFound
@@ -57,6 +55,10 @@ def fit(texts: Sequence[str]) -> Matrix:
 
     Fewer texts than dimensions leave the last columns zero. Raises `InvalidInput` without any text.
     """
+    # Two seconds and 60 MB of imports, which only the process that embeds should pay.
+    from sklearn.feature_extraction.text import TfidfTransformer  # noqa: PLC0415
+    from sklearn.utils.extmath import randomized_svd  # noqa: PLC0415
+
     if not texts:
         raise InvalidInput("there is no text to fit an embedder on")
     weights = TfidfTransformer()
@@ -96,6 +98,8 @@ def load(name: str, folder: Path) -> HashedEmbedder:
 # scikit-learn carries no types and those guessed from its defaults are too narrow, here and in `fit`.
 def _damped_counts(texts: Sequence[str]) -> csr_matrix:
     """(n, 2^16) sparse: 1 + log(count) of each token and pair of neighbours, by the hash of its spelling."""
+    from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415 - as in `fit`
+
     words = HashingVectorizer(
         n_features=_BUCKETS,
         ngram_range=(1, 2),
