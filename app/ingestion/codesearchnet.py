@@ -48,7 +48,13 @@ def outcome_of_line(raw: bytes, file: str, line: int, license_: str | None) -> R
         why = f"byte {error.start + 1} of the line (0x{raw[error.start]:02x}) is not UTF-8"
         return refusal("bad_encoding", file, line, excerpt, why)
     except json.JSONDecodeError as error:
-        return refusal("broken_line", file, line, excerpt, f"{error.msg} at character {error.pos + 1}")
+        return refusal(
+            "broken_line",
+            file,
+            line,
+            excerpt,
+            f"{error.msg.removesuffix(' at')} at character {error.pos + 1}",
+        )
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 100,000 brackets
         return refusal("broken_line", file, line, excerpt, str(error))
     return outcome_of_record(record, file, line, license_)
@@ -57,7 +63,7 @@ def outcome_of_line(raw: bytes, file: str, line: int, license_: str | None) -> R
 def outcome_of_record(record: Any, file: str, line: int, license_: str | None) -> Row | Refusal:
     """The row that a decoded object holds."""
     if not isinstance(record, dict):
-        return refusal("not_an_object", file, line, repr(record)[:300], f"a {type(record).__name__}")
+        return refusal("not_an_object", file, line, repr(record)[:300], f"it is {_in_words(record)}")
     fields = cast(Mapping[str, Any], record)
     try:
         return Row(file, line, _code(fields, license_))
@@ -91,7 +97,7 @@ def _text(fields: Mapping[str, Any], meaning: str) -> str:
         return ""
     value = fields[name]
     if not isinstance(value, str):
-        raise _Refused("wrong_type", f"the field {name} holds a {type(value).__name__}, not text")
+        raise _Refused("wrong_type", f"the field {name} holds {_in_words(value)}, not text")
     if "\0" in value:
         raise _Refused("nul_character", f"character {value.index(chr(0)) + 1} of the field {name}")
     try:
@@ -100,6 +106,23 @@ def _text(fields: Mapping[str, Any], meaning: str) -> str:
         why = f"character {error.start + 1} of the field {name} is half of a surrogate pair"
         raise _Refused("bad_encoding", why) from error
     return value
+
+
+_WORDS = {
+    "NoneType": "nothing",
+    "bool": "true or false",
+    "dict": "an object",
+    "float": "a number",
+    "int": "a number",
+    "list": "a list",
+    "str": "text",
+}
+
+
+def _in_words(value: object) -> str:
+    """What a value of JSON or Parquet is, for people."""
+    kind = type(value).__name__
+    return _WORDS.get(kind, kind)
 
 
 def hostile_name(meaning: str, text: str) -> str | None:

@@ -23,10 +23,10 @@ router = APIRouter()
 
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 FORMATS = (
-    (AUTO, "find out"),
+    (AUTO, "Recognise it"),
     ("codesearchnet", "CodeSearchNet .jsonl or .jsonl.gz"),
     ("parquet", "Parquet"),
-    ("checkout", "a checkout as .zip or .tar.gz, or one source file"),
+    ("checkout", "Checkout as .zip or .tar.gz, or one source file"),
 )
 
 
