@@ -1,0 +1,263 @@
+"""What a release is made from, and releases themselves."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from app.errors import NotFound
+from app.export.card import Credit, Facts
+from app.export.formats import Admitted
+from app.export.gates import Candidate
+from app.pipeline import Action, Finding, InstanceStatus
+from app.storage.tables import (
+    Call,
+    Decision,
+    Evidence,
+    Exemplar,
+    Instance,
+    Pick,
+    Project,
+    Release,
+    Revision,
+    Run,
+    Selection,
+    Snippet,
+    Template,
+    VerdictRow,
+)
+
+_AT_A_TIME = 1000
+
+
+class ReleaseRun(NamedTuple):
+    release: Release
+    run: Run
+
+
+# --- releases ---------------------------------------------------------------------------------------------
+
+
+def releases_of(session: Session, project_id: int, before: int | None, limit: int) -> list[ReleaseRun]:
+    """The newest first."""
+    statement = _releases(project_id).order_by(Release.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(Release.id < before)
+    return [ReleaseRun(release, run) for release, run in session.execute(statement)]
+
+
+def release_named(session: Session, project_id: int, name: str) -> ReleaseRun:
+    found = session.execute(_releases(project_id).where(Release.name == name)).one_or_none()
+    if found is None:
+        raise NotFound(f"there is no release {name} in this project")
+    return ReleaseRun(*found)
+
+
+def latest_release(session: Session, project_id: int) -> Release:
+    """The newest one that is built."""
+    found = session.scalars(
+        select(Release)
+        .where(Release.project_id == project_id, Release.manifest.is_not(None))
+        .order_by(Release.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if found is None:
+        raise NotFound("there is no release in this project yet")
+    return found
+
+
+def release_of_run(session: Session, run_id: int) -> Release:
+    return session.scalars(select(Release).where(Release.run_id == run_id)).one()
+
+
+def _releases(project_id: int) -> Select[Release, Run]:
+    return select(Release, Run).join(Run, Run.id == Release.run_id).where(Release.project_id == project_id)
+
+
+# --- rows -------------------------------------------------------------------------------------------------
+
+
+def candidates(session: Session, project_id: int, filters: Mapping[str, Any]) -> Iterator[Candidate]:
+    """What people accepted or edited and the filters admit, in order of their numbers; no texts but hashes."""
+    does_not_parse = exists().where(
+        Evidence.instance_id == Instance.id,
+        Evidence.revision == Instance.revision,
+        Evidence.kind == "parses",
+        Evidence.result == Finding.FAIL,
+    )
+    text_hash = func.md5(
+        func.concat_ws("\x1f", Instance.task, Instance.instruction, Instance.information, Instance.solution)
+    )
+    statement = (
+        select(
+            Instance.id,
+            Instance.revision,
+            text_hash,
+            Snippet.license,
+            func.coalesce(Snippet.repo, ""),
+            does_not_parse,
+        )
+        .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+        .where(*_accepted(project_id, filters))
+        .order_by(Instance.id)
+        .execution_options(yield_per=_AT_A_TIME)
+    )
+    for row in session.execute(statement):
+        yield Candidate(*row)
+
+
+def admitted_rows(session: Session, chosen: Sequence[Candidate]) -> Iterator[Admitted]:
+    """The texts of the chosen revisions, in the order of `chosen`. Revisions never change."""
+    for start in range(0, len(chosen), _AT_A_TIME):
+        batch = chosen[start : start + _AT_A_TIME]
+        wanted = {candidate.instance_id: candidate.revision for candidate in batch}
+        found = {row[0]: Admitted(*row[1:]) for row in session.execute(_texts(wanted))}
+        yield from (found[candidate.instance_id] for candidate in batch)
+
+
+def _accepted(project_id: int, filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    conditions = [Instance.project_id == project_id, Instance.status == InstanceStatus.ACCEPTED]
+    if tasks := filters.get("tasks"):
+        conditions.append(Instance.task.in_(tasks))
+    if languages := filters.get("languages"):
+        conditions.append(Instance.language.in_(languages))
+    return conditions
+
+
+def _texts(wanted: Mapping[int, int]) -> Select[Any]:
+    decided = aliased(Decision)
+    action = (
+        select(decided.action)
+        .where(
+            decided.instance_id == Instance.id,
+            decided.action.in_((Action.ACCEPT, Action.EDIT)),
+            decided.undone_at.is_(None),
+        )
+        .order_by(decided.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    served = exists().where(
+        Exemplar.instance_id == Instance.id,
+        or_(Call.good_exemplar_id == Exemplar.id, Call.bad_exemplar_id == Exemplar.id),
+    )
+    return (
+        select(
+            Instance.id,
+            Instance.id,
+            Instance.task,
+            Instance.task_name,
+            Revision.instruction,
+            Revision.information,
+            Revision.solution,
+            Instance.language,
+            Instance.target_language,
+            Revision.number,
+            Instance.generator,
+            Instance.discriminator,
+            func.coalesce(action, Action.ACCEPT.value),
+            served,
+            Snippet.repo,
+            Snippet.path,
+            Snippet.sha,
+            Snippet.url,
+            Snippet.license,
+            Snippet.content_hash,
+        )
+        .join(Revision, Revision.instance_id == Instance.id)
+        .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+        .where(or_(*(_is_revision(*one) for one in wanted.items())))
+    )
+
+
+def _is_revision(instance_id: int, number: int) -> ColumnElement[bool]:
+    return and_(Revision.instance_id == instance_id, Revision.number == number)
+
+
+# --- what is said about them ------------------------------------------------------------------------------
+
+
+def funnel(session: Session, project_id: int, released: int) -> dict[str, int]:
+    """From raw code to the release, each step a count of rows."""
+    by_status: dict[str, int] = {
+        status: rows
+        for status, rows in session.execute(
+            select(Instance.status, func.count())
+            .where(Instance.project_id == project_id)
+            .group_by(Instance.status)
+        )
+    }
+    picks = select(func.count(func.distinct(Pick.snippet_id))).join(
+        Selection, Selection.id == Pick.selection_id
+    )
+    snippets = select(func.count()).select_from(Snippet).where(Snippet.project_id == project_id)
+    return {
+        "snippets": session.scalars(snippets).one(),
+        "picked": session.scalars(picks.where(Selection.project_id == project_id)).one(),
+        "instances": sum(by_status.values()),
+        **{status.value: by_status.get(status, 0) for status in InstanceStatus},
+        "released": released,
+    }
+
+
+def facts(session: Session, project: Project, chosen: Sequence[Candidate]) -> Facts:
+    """What the card says about the chosen rows."""
+    chosen_ids = [candidate.instance_id for candidate in chosen]
+    mine = Instance.id == func.any(chosen_ids)
+    return Facts(
+        project=project.name,
+        description=project.description,
+        by_task=_counts(session, Instance.task, mine),
+        by_language=_counts(session, Instance.language, mine),
+        generators=sorted(_counts(session, Instance.generator, mine)),
+        discriminators=sorted(_counts(session, Instance.discriminator, mine)),
+        templates=_templates(session, chosen_ids),
+        credits=_credits(session, mine),
+        readers=_one(session, func.count(func.distinct(Decision.person_id)), project.id),
+        decisions=_one(session, func.count(), project.id),
+        cost_micro=session.scalars(
+            select(func.coalesce(func.sum(Call.cost_micro), 0)).where(Call.source_id == func.any(chosen_ids))
+        ).one(),
+        exemplars=session.scalars(
+            select(func.count(func.distinct(Exemplar.instance_id)))
+            .join(Call, or_(Call.good_exemplar_id == Exemplar.id, Call.bad_exemplar_id == Exemplar.id))
+            .where(Exemplar.instance_id == func.any(chosen_ids))
+        ).one(),
+    )
+
+
+def _counts(session: Session, column: Any, *conditions: ColumnElement[bool]) -> dict[str, int]:
+    statement = select(column, func.count()).where(*conditions).group_by(column).order_by(column)
+    return {str(value): rows for value, rows in session.execute(statement)}
+
+
+def _one(session: Session, what: ColumnElement[int], project_id: int) -> int:
+    standing = (
+        Decision.project_id == project_id,
+        Decision.undone_at.is_(None),
+        Decision.action != Action.SKIP,
+    )
+    return session.scalars(select(what).select_from(Decision).where(*standing)).one()
+
+
+def _templates(session: Session, chosen_ids: Sequence[int]) -> list[tuple[str, str]]:
+    used = select(Call.template_hash).where(Call.source_id == func.any(chosen_ids))
+    ruled = select(VerdictRow.rules_hash).where(VerdictRow.instance_id == func.any(chosen_ids))
+    statement = (
+        select(Template.name, Template.content_hash)
+        .where(Template.content_hash.in_(used.union(ruled)))
+        .order_by(Template.name, Template.content_hash)
+    )
+    return [(name, content_hash) for name, content_hash in session.execute(statement)]
+
+
+def _credits(session: Session, mine: ColumnElement[bool]) -> list[Credit]:
+    statement = (
+        select(Snippet.license, Snippet.repo, func.count())
+        .join(Instance, Instance.snippet_id == Snippet.id)
+        .where(mine)
+        .group_by(Snippet.license, Snippet.repo)
+        .order_by(Snippet.license, Snippet.repo)
+    )
+    return [Credit(*row) for row in session.execute(statement)]
