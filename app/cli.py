@@ -1,6 +1,7 @@
 """`breakwater ...`: one thin command per use case. Results go to stdout, logs and progress to stderr."""
 
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -217,6 +218,60 @@ def generate(
         )
 
     _work([start], as_json=as_json)
+
+
+@cli.command()
+def release(
+    project: ProjectSlug,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    basis: Annotated[str, typer.Option(help="people or audited")] = "people",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Cut an immutable release of what people accepted."""
+    from app.export.service import Wanted, start_release
+
+    wanted = Wanted(name, basis)
+    _work([lambda session: start_release(session, _project(session, project), wanted, None)], as_json=as_json)
+
+
+@cli.command()
+def export(
+    project: ProjectSlug,
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help="its name, or latest")],
+    format: Annotated[str, typer.Option(help="codeocean, alpaca, messages, sharegpt or parquet")],
+    out: Annotated[
+        Path, typer.Option(metavar="PATH", help="a file; a folder where there are several splits")
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write a release's rows in one format."""
+    from app.export import queries
+    from app.export.formats import FORMATS, file_name
+    from app.export.service import file_of, manifest_of
+
+    if format not in FORMATS:
+        raise typer.BadParameter(f"{format} is none of {', '.join(FORMATS)}", param_hint="--format")
+    with running_instance(), session_factory().begin() as session:
+        there = _project(session, project)
+        name = queries.latest_release(session, there.id).name if release == "latest" else release
+        splits: dict[str, int] = manifest_of(session, there, name)["splits"]
+        in_folder = out.is_dir() or len(splits) > 1
+        written: list[dict[str, object]] = []
+        for split, rows in splits.items():
+            kept = file_of(session, there, name, file_name(format, split))
+            target = out / kept.name if in_folder else out
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(kept, target)
+            written.append(
+                {"path": str(target), "split": split, "rows": rows, "bytes": target.stat().st_size}
+            )
+    if as_json:
+        print(json.dumps({"release": name, "format": format, "files": written}))
+    else:
+        for one in written:
+            print(f"{one['path']}: {one['rows']} rows")
 
 
 def _work(starts: Sequence[Callable[[Session], Run]], *, as_json: bool) -> None:
