@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.accounts.log import log
 from app.errors import Conflict, InvalidInput, NotFound
 from app.pipeline import STATUS_AFTER, Action, InstanceStatus, Stream
-from app.prompting.exemplars import Case, exemplar_of
+from app.prompting.exemplars import Case, exemplar_of, text_hash
 from app.review import queries
 from app.review.assignment import LEASE_MINUTES, UNDO_DEPTH, WhyEmpty, why_empty
 from app.review.bank import case_of
@@ -279,12 +279,7 @@ def _keep_revision(session: Session, instance: Instance, person: Person, after: 
 def _set_text(instance: Instance, text: Text, revision: int) -> None:
     instance.instruction, instance.information, instance.solution = text
     instance.revision = revision
-    instance.text_hash = _content_hash(instance)
-
-
-def _content_hash(instance: Instance) -> str:
-    case = Case(*text_of(instance), is_good=True, analysis="")
-    return exemplar_of(instance.task, instance.language, case)["content_hash"]
+    instance.text_hash = text_hash(instance.task, *text)
 
 
 # --- the example bank -------------------------------------------------------------------------------------
@@ -317,7 +312,7 @@ def _forget_case(session: Session, instance: Instance) -> bool:
     """Take the case of a decision on the present text out of the bank; False where a run has frozen it."""
     same = (
         Exemplar.project_id == instance.project_id,
-        Exemplar.content_hash == _content_hash(instance),
+        Exemplar.content_hash == text_hash(instance.task, *text_of(instance)),
         Exemplar.instance_id == instance.id,
         Exemplar.origin == "person",
     )

@@ -3,12 +3,12 @@
 const TYPING = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
 const ARROWS = { ArrowLeft: "k", ArrowRight: "j" };
 
-export function listen({ card, open, toggleDiff, toggleWrap }) {
+export function listen({ card, open, toggleDiff, toggleSnippet, toggleWrap }) {
   const actions = {
     "?": () => open("keys"),
     g: () => open("guideline") || card().querySelector("[data-opens=guideline]").click(),
     n: () => card().querySelector("#note")?.focus(),
-    o: () => card().classList.toggle("show-snippet"),
+    o: toggleSnippet,
     d: toggleDiff,
     w: toggleWrap,
   };

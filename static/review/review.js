@@ -13,12 +13,12 @@ function wrapLines() {
   for (const button of card().querySelectorAll("[data-wrap]")) button.setAttribute("aria-pressed", wrap);
 }
 
-export function toggleWrap() {
+function toggleWrap() {
   localStorage.setItem("wrap", localStorage.getItem("wrap") === "yes" ? "no" : "yes");
   wrapLines();
 }
 
-export function toggleDiff() {
+function toggleDiff() {
   const button = card().querySelector("[data-diff]");
   if (!button) return;
   if (card().hasAttribute("data-editing")) return;
@@ -30,7 +30,12 @@ export function toggleDiff() {
   }
 }
 
-export function open(name) {
+// Where the screen is narrow: the raw code in place of the verdict, and back.
+function toggleSnippet() {
+  card().classList.toggle("show-snippet");
+}
+
+function open(name) {
   const dialog = document.getElementById(name);
   if (dialog && !dialog.open) dialog.showModal();
   return Boolean(dialog);
@@ -64,6 +69,7 @@ document.addEventListener("click", (event) => {
   if (opener && open(opener.dataset.opens)) event.preventDefault();
   if (event.target.closest("[data-wrap]")) toggleWrap();
   if (event.target.closest("[data-diff]")) toggleDiff();
+  if (event.target.closest("[data-snippet]")) toggleSnippet();
 });
 
 // A new card: the focus goes to it, and its first line is read out.
@@ -81,6 +87,6 @@ document.addEventListener("htmx:after:settle", () => {
 document.documentElement.classList.add("js");
 dress();
 startReasons();
-listen({ card, open, toggleDiff, toggleWrap });
+listen({ card, open, toggleDiff, toggleSnippet, toggleWrap });
 card().focus({ preventScroll: true });
 keepGuidelineSeen();

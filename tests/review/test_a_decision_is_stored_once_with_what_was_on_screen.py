@@ -5,8 +5,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput
-from app.generation.parsing import Written, text_hash
-from app.pipeline import Action, InstanceStatus, Task
+from app.pipeline import Action, InstanceStatus
+from app.prompting.exemplars import text_hash
 from app.review.judgement import Judgement
 from app.review.queries import instance_detail
 from app.review.service import decide, take
@@ -66,8 +66,7 @@ def test_an_edit_is_a_new_revision_accepted_with_its_distance_and_its_own_hash(
         (1, person.name, 1),
     ]
     assert decision.new_revision == 1
-    same = Written(instance.task_name, instance.instruction, instance.information, edited)
-    assert instance.text_hash == text_hash(Task(instance.task), same)
+    assert instance.text_hash == text_hash(instance.task, instance.instruction, instance.information, edited)
 
 
 @pytest.mark.parametrize(
