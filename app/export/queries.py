@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.errors import NotFound
@@ -112,7 +112,7 @@ def admitted_rows(session: Session, chosen: Sequence[Candidate]) -> Iterator[Adm
     for start in range(0, len(chosen), _AT_A_TIME):
         batch = chosen[start : start + _AT_A_TIME]
         wanted = {candidate.instance_id: candidate.revision for candidate in batch}
-        found = {row[0]: Admitted(*row[1:]) for row in session.execute(_texts(wanted))}
+        found = {row[0]: Admitted(*row) for row in session.execute(_texts(wanted))}
         yield from (found[candidate.instance_id] for candidate in batch)
 
 
@@ -125,7 +125,7 @@ def _accepted(project_id: int, filters: Mapping[str, Any]) -> list[ColumnElement
     return conditions
 
 
-def _texts(wanted: Mapping[int, int]) -> Select[Any]:
+def _texts(wanted: Mapping[int, int]) -> Select[*tuple[Any, ...]]:
     decided = aliased(Decision)
     action = (
         select(decided.action)
@@ -138,13 +138,9 @@ def _texts(wanted: Mapping[int, int]) -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
-    served = exists().where(
-        Exemplar.instance_id == Instance.id,
-        or_(Call.good_exemplar_id == Exemplar.id, Call.bad_exemplar_id == Exemplar.id),
-    )
+    served = exists().where(Exemplar.instance_id == Instance.id, Exemplar.id.in_(_shown_exemplars()))
     return (
         select(
-            Instance.id,
             Instance.id,
             Instance.task,
             Instance.task_name,
@@ -169,6 +165,13 @@ def _texts(wanted: Mapping[int, int]) -> Select[Any]:
         .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
         .where(or_(*(_is_revision(*one) for one in wanted.items())))
     )
+
+
+def _shown_exemplars() -> CompoundSelect[int]:
+    """Exemplars that some call really saw. Not correlated, so that Postgres hashes it once."""
+    good = select(Call.good_exemplar_id).where(Call.good_exemplar_id.is_not(None))
+    bad = select(Call.bad_exemplar_id).where(Call.bad_exemplar_id.is_not(None))
+    return good.union(bad)
 
 
 def _is_revision(instance_id: int, number: int) -> ColumnElement[bool]:
@@ -216,13 +219,15 @@ def facts(session: Session, project: Project, chosen: Sequence[Candidate]) -> Fa
         credits=_credits(session, mine),
         readers=_one(session, func.count(func.distinct(Decision.person_id)), project.id),
         decisions=_one(session, func.count(), project.id),
-        cost_micro=session.scalars(
-            select(func.coalesce(func.sum(Call.cost_micro), 0)).where(Call.source_id == func.any(chosen_ids))
-        ).one(),
+        cost_micro=int(
+            session.scalars(
+                select(func.sum(Call.cost_micro)).where(Call.source_id == func.any(chosen_ids))
+            ).one()
+            or 0
+        ),
         exemplars=session.scalars(
             select(func.count(func.distinct(Exemplar.instance_id)))
-            .join(Call, or_(Call.good_exemplar_id == Exemplar.id, Call.bad_exemplar_id == Exemplar.id))
-            .where(Exemplar.instance_id == func.any(chosen_ids))
+            .where(Exemplar.instance_id == func.any(chosen_ids), Exemplar.id.in_(_shown_exemplars()))
         ).one(),
     )
 
