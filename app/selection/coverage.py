@@ -5,9 +5,10 @@ k-center buys the largest distance, not the mean: a random choice often has the 
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 import numpy as np
+from typing_extensions import TypedDict  # pydantic reads the standard one only from 3.12 on
 
 from app.geometry.kcenter import FloatArray, IntArray, Matrix
 
