@@ -6,6 +6,23 @@ from starlette.middleware import Middleware
 from app.console import api as console_api
 from app.console import pages as console_pages
 from app.console import settings_pages
+from app.dashboard import api as dashboard_api
+from app.dashboard import pages as dashboard_pages
+from app.discrimination import pages as discrimination_pages
+from app.export import api as export_api
+from app.export import pages as export_pages
+from app.generation import api as generation_api
+from app.generation import pages as generation_pages
+from app.ingestion import api as ingestion_api
+from app.ingestion import pages as ingestion_pages
+from app.review import api as review_api
+from app.review import instance_pages
+from app.review import pages as review_pages
+from app.runs import api as runs_api
+from app.runs import pages as runs_pages
+from app.runtime.logs import configure_logging
+from app.selection import api as selection_api
+from app.selection import pages as selection_pages
 from app.settings import settings
 from app.web.assets import STATIC, Assets
 from app.web.body_limit import BodyLimit
@@ -14,8 +31,29 @@ from app.web.headers import SecurityHeaders
 from app.web.health import router as health
 from app.web.request_log import RequestLog
 
-PAGES = (console_pages.router, settings_pages.router)
-APIS = (console_api.router,)
+PAGES = (
+    dashboard_pages,
+    console_pages,
+    settings_pages,
+    ingestion_pages,
+    selection_pages,
+    generation_pages,
+    discrimination_pages,
+    runs_pages,
+    review_pages,
+    instance_pages,
+    export_pages,
+)
+APIS = (
+    console_api,
+    ingestion_api,
+    selection_api,
+    generation_api,
+    runs_api,
+    review_api,
+    dashboard_api,
+    export_api,
+)
 
 DESCRIPTION = """Instruction-tuning data for code models, with people in charge of what gets in.
 
@@ -25,6 +63,7 @@ Send `Authorization: Bearer TOKEN`. Errors are `application/problem+json` (RFC 9
 
 
 def create_app() -> FastAPI:
+    configure_logging(settings().log_format)
     app = FastAPI(
         title="Breakwater",
         version="0.1.0",
@@ -39,9 +78,10 @@ def create_app() -> FastAPI:
         ],
     )
     add_error_pages(app)
-    for router in APIS:
-        app.include_router(router)
-    for router in (*PAGES, health):
-        app.include_router(router, include_in_schema=False)
+    for api in APIS:
+        app.include_router(api.router)
+    for pages in PAGES:
+        app.include_router(pages.router, include_in_schema=False)
+    app.include_router(health, include_in_schema=False)
     app.mount("/static", Assets(directory=STATIC), name="static")
     return app

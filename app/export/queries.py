@@ -167,7 +167,7 @@ def _texts(wanted: Mapping[int, int]) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _shown_exemplars() -> CompoundSelect[int]:
+def _shown_exemplars() -> CompoundSelect[int | None]:
     """Exemplars that some call really saw. Not correlated, so that Postgres hashes it once."""
     good = select(Call.good_exemplar_id).where(Call.good_exemplar_id.is_not(None))
     bad = select(Call.bad_exemplar_id).where(Call.bad_exemplar_id.is_not(None))
