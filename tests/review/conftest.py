@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.accounts.sessions import open_session as sign_in
 from app.accounts.tokens import create_token
 from app.pipeline import Scope
-from app.review import api
-from app.storage.tables import Person
-from app.web.dependencies import open_session
+from app.review import api, instance_pages, pages
+from app.storage.tables import Person, SignIn
+from app.web.dependencies import SESSION_COOKIE, open_session
 from app.web.errors import add_error_pages
 
 
@@ -19,7 +21,8 @@ from app.web.errors import add_error_pages
 def application(session: Session) -> FastAPI:
     application = FastAPI()
     add_error_pages(application)
-    application.include_router(api.router)
+    for routes in (api, pages, instance_pages):
+        application.include_router(routes.router)
     application.dependency_overrides[open_session] = lambda: session
     return application
 
@@ -38,5 +41,16 @@ def acting_as(session: Session, client: TestClient) -> Callable[[Person, Scope],
         token = create_token(session, None, person, "tests", scope)
         client.headers["Authorization"] = f"Bearer {token}"
         return client
+
+    return sign
+
+
+@pytest.fixture
+def sit_down(session: Session, client: TestClient) -> Callable[[Person], str]:
+    """Sign this person's browser in; gives the token that its forms carry."""
+
+    def sign(person: Person) -> str:
+        client.cookies.set(SESSION_COOKIE, sign_in(session, person))
+        return session.scalars(select(SignIn.csrf_token).where(SignIn.person_id == person.id)).one()
 
     return sign
