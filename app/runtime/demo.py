@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.accounts.projects import create_project
+from app.console.service import create_project
 from app.generation.service import start_generation
 from app.ingestion.service import start_ingest
 from app.pipeline import OFFLINE, UNFINISHED_RUNS, RunKind, Task
@@ -48,16 +48,16 @@ def load_demo(sessions: sessionmaker[Session]) -> None:
     )
     for kind, start in steps:
         with sessions.begin() as session:
-            run = _first_run(session, project_id, kind) or start(session, session.get_one(Project, project_id))
+            run = _first_run(session, project_id, kind) or start(
+                session, session.get_one(Project, project_id)
+            )
             run_id = run.id
         _await_end(sessions, run_id)
         _log.info("demo_step_done", kind=kind.value, run_id=run_id)
 
 
 def _create(session: Session) -> Project:
-    project = create_project(session, None, "Demo", _DESCRIPTION)
-    project.is_demo = True
-    return project
+    return create_project(session, None, "Demo", _DESCRIPTION, is_demo=True)
 
 
 def _ingest(session: Session, project: Project) -> Run:
