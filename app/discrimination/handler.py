@@ -22,7 +22,7 @@ from app.prompting.exemplars import Case, draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt, Reply
 from app.prompting.reading import REPAIRED
 from app.storage.bank import cases_of, keep_templates, snapshot_of
-from app.storage.tables import Call, Instance, Run, WorkItem
+from app.storage.tables import Call, Instance, WorkItem
 
 
 class DiscriminationHandler:
@@ -30,8 +30,7 @@ class DiscriminationHandler:
 
     def prepare(self, session: Session, item: WorkItem) -> Prompt | Answered:
         """The question, or the offline judge's silence."""
-        instance = session.get_one(Instance, item.source_id)
-        run = session.get_one(Run, item.run_id)
+        instance, run = queries.asked_about(session, item.source_id)
         task = Task(instance.task)
         keep_templates(session, (prompts.template(task), prompts.rules_template(task)))
         if run.params["discriminator"] == OFFLINE:

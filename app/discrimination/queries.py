@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from app.discrimination.mechanical import Evidence as Findings
 from app.discrimination.mechanical import Found
-from app.discrimination.opinion import Answer, Answered
+from app.discrimination.opinion import Answered
 from app.discrimination.prompts import Judged
 from app.pipeline import Finding, Task, Verdict
 from app.prompting.exemplars import Case, exemplar_of
@@ -18,10 +18,18 @@ from app.storage.tables import (
     Exemplar,
     Instance,
     RuleAnswer,
+    Run,
     VerdictRow,
 )
 
 JUDGED_CASES_CAP = 100  # of one task, language and side in a project's bank
+
+
+def asked_about(session: Session, instance_id: int) -> tuple[Instance, Run]:
+    """An instance with the run it is judged in, in one query."""
+    statement = select(Instance, Run).join(Run, Run.id == Instance.run_id).where(Instance.id == instance_id)
+    instance, run = session.execute(statement).one()
+    return instance, run
 
 
 def judged(instance: Instance) -> Judged:
@@ -57,19 +65,20 @@ def keep_verdict(
     )
     session.add(row)
     session.flush()
-    session.add_all(
-        RuleAnswer(
-            verdict_id=row.id,
-            rule=answer.rule.rule,
-            text=answer.rule.text,
-            required=answer.rule.required,
-            checked_by=answer.checked_by,
-            answer=Answer(answer.answer),
-            reason=answer.reason,
-        )
+    rows = [
+        {
+            "verdict_id": row.id,
+            "rule": answer.rule.rule,
+            "text": answer.rule.text,
+            "required": answer.rule.required,
+            "checked_by": answer.checked_by,
+            "answer": answer.answer,
+            "reason": answer.reason,
+        }
         for answer in answers
-    )
-    session.flush()
+    ]
+    if rows:
+        session.execute(insert(RuleAnswer), rows)
     return row
 
 

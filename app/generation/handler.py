@@ -12,7 +12,7 @@ from app.prompting.exemplars import draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt, Reply
 from app.prompting.reading import REPAIRED
 from app.storage.bank import cases_of, snapshot_of
-from app.storage.tables import Call, Instance, Run, WorkItem
+from app.storage.tables import Call, Instance, WorkItem
 
 
 class GenerationHandler:
@@ -20,9 +20,8 @@ class GenerationHandler:
 
     def prepare(self, session: Session, item: WorkItem) -> Prompt | Answered:
         """The question, or the offline teacher's answer; a mutation it made is noted on the instance."""
-        instance = session.get_one(Instance, item.source_id)
-        run = session.get_one(Run, item.run_id)
-        material = queries.material_of(session, instance)
+        instance, snippet, run = queries.asked_about(session, item.source_id)
+        material = queries.material_of(instance, snippet)
         seed = draw_seed(
             run.params["seed"], Stage.GENERATE, material.content_hash, material.task, material.candidate
         )

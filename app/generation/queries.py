@@ -167,9 +167,20 @@ def add_planned(session: Session, run: Run, planned: Sequence[Planned]) -> Seque
     return session.scalars(statement).all()
 
 
-def material_of(session: Session, instance: Instance) -> Material:
+def asked_about(session: Session, instance_id: int) -> tuple[Instance, Snippet, Run]:
+    """An instance with the snippet and the run that its question is made from, in one query."""
+    statement = (
+        select(Instance, Snippet, Run)
+        .join(Snippet, Snippet.id == Instance.snippet_id)
+        .join(Run, Run.id == Instance.run_id)
+        .where(Instance.id == instance_id)
+    )
+    instance, snippet, run = session.execute(statement).one()
+    return instance, snippet, run
+
+
+def material_of(instance: Instance, snippet: Snippet) -> Material:
     """What the question about `instance` is made from."""
-    snippet = session.get_one(Snippet, instance.snippet_id)
     return Material(
         task=Task(instance.task),
         language=snippet.language,

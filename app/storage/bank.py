@@ -28,9 +28,15 @@ def cases_of(session: Session, drawn: Drawn) -> tuple[Case | None, Case | None]:
 
 
 def keep_templates(session: Session, templates: Iterable[TemplateText]) -> None:
-    """From their first use, templates and rule sets stand in the database under their hash."""
-    rows = [template._asdict() for template in templates]
-    session.execute(postgresql.insert(Template).values(rows).on_conflict_do_nothing())
+    """From their first use, templates and rule sets stand in the database under their hash.
+
+    A session that prepares many items asks once for each.
+    """
+    kept: set[str] = session.info.setdefault("templates_kept", set())
+    rows = [template._asdict() for template in templates if template.content_hash not in kept]
+    if rows:
+        session.execute(postgresql.insert(Template).values(rows).on_conflict_do_nothing())
+        kept.update(row["content_hash"] for row in rows)
 
 
 def _case(session: Session, exemplar_id: int | None) -> Case | None:
