@@ -124,7 +124,11 @@ def page(browser: Browser, product: Product, desk: Desk) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "console",
-        lambda message: complaints.append(f"{message.text} {message.location}") if message.type in ("error", "warning") else None,
+        lambda message: (
+            complaints.append(f"{message.text} {message.location}")
+            if message.type in ("error", "warning")
+            else None
+        ),
     )
     page.goto("/signin?next=/review")
     page.get_by_label("Name").fill(desk.person.name)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.pipeline import Finding, Task, Verdict
-from app.storage.tables import Evidence, Instance, Project, Run, RuleAnswer, Snippet, VerdictRow
+from app.storage.tables import Evidence, Instance, Project, RuleAnswer, Run, Snippet, VerdictRow
 from tests.factories import make_call, make_instance, make_item, make_pick, make_snippet
 
 FUNCTIONS: list[Callable[..., Any]] = [
