@@ -57,8 +57,7 @@ def claim_key(
     if not 0 < len(key) <= MOST_KEY_CHARACTERS:
         raise InvalidInput(f"Idempotency-Key takes 1 to {MOST_KEY_CHARACTERS} characters", "Idempotency-Key")
     claim = _Claim(session, caller.person.id, key, request.state.request_hash)
-    lock = int.from_bytes(hashlib.sha256(f"{claim.person_id} {key}".encode()).digest()[:8], signed=True)
-    if not session.scalar(select(func.pg_try_advisory_xact_lock(lock))):
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(lock_of(claim.person_id, key)))):
         raise Conflict("a request under this Idempotency-Key is being answered right now; ask again later")
     kept = session.scalars(
         select(IdempotencyKey).where(IdempotencyKey.person_id == claim.person_id, IdempotencyKey.key == key)
@@ -69,6 +68,11 @@ def claim_key(
         raise KeptAnswer(kept)
     else:
         raise InvalidInput("this Idempotency-Key was used for another request", "Idempotency-Key")
+
+
+def lock_of(person_id: int, key: str) -> int:
+    """The number that Postgres locks for one person's key."""
+    return int.from_bytes(hashlib.sha256(f"{person_id} {key}".encode()).digest()[:8], signed=True)
 
 
 def _keep(claim: _Claim, response: Response) -> None:
