@@ -6,6 +6,7 @@ from app.settings import settings
 
 configure_logging(settings().log_format)
 app = broker()
+app.conf.worker_redirect_stdouts = False  # our log lines are whole already
 app.conf.beat_schedule = {
     # Repairs lost doorbells; an item that waits for another try is found by these ticks, too.
     "drain": {"task": DRAIN, "schedule": 5.0, "options": {"queue": QUEUES[DRAIN], "expires": 5}},

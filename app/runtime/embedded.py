@@ -98,7 +98,7 @@ def _postgres(home: Home, sockets: Path) -> Generator[tuple[str, Child]]:
             *[str(binaries / "postgres"), "-D", str(home.postgres)],
             *[f"--{name}={value}" for name, value in settings.items()],
         ],
-        env=_plain_environment(home),
+        env=_plain_environment(),
         log=home.logs / "postgres.log",
         death_signal=signal.SIGINT,
     )
@@ -125,7 +125,7 @@ def _redis(home: Home, sockets: Path) -> Generator[tuple[str, Child]]:
     server = Child(
         "redis",
         [redis_binary(), *[word for name, value in options.items() for word in (f"--{name}", value)]],
-        env=_plain_environment(home),
+        env=_plain_environment() | {processes.MARK: str(home.path)},
         log=home.logs / "redis.log",
     )
     try:
@@ -211,7 +211,7 @@ def _initialise(home: Home, account: _Account, binaries: Path) -> None:
             *["--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin"],
             *["--builtin-locale", "C.UTF-8", "--no-sync", "--no-instructions"],
         ],
-        env=_plain_environment(home),
+        env=_plain_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -299,11 +299,6 @@ def _await(server: Child, ask: Callable[[], None], not_yet: type[Exception]) -> 
             return
 
 
-def _plain_environment(home: Home) -> dict[str, str]:
+def _plain_environment() -> dict[str, str]:
     """Without PGDATA, PGPORT and the like, which would reach into the servers' own configuration."""
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        processes.MARK: str(home.path),
-    }
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}

@@ -139,13 +139,13 @@ def end(children: Sequence[Child], steps: Sequence[tuple[signal.Signals, float]]
 
 
 def end_leftovers(home: Path) -> None:
-    """End this user's processes that a killed supervisor of `home` left behind."""
+    """End this user's processes that a killed supervisor of `home` left behind (its PostgreSQL apart)."""
     leftovers = [process for process in psutil.process_iter() if _works_for(process, home)]
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in leftovers:
             if process.is_running():
                 process.send_signal(number)
-        _, leftovers = psutil.wait_procs(leftovers, timeout=5)
+        _, leftovers = psutil.wait_procs(leftovers, timeout=2)
 
 
 def _works_for(process: psutil.Process, home: Path) -> bool:

@@ -101,8 +101,9 @@ def children_of(home: Path, word: str = "") -> list[psutil.Process]:
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
-            works_here = process.environ().get(MARK) == str(home)
-            if works_here and word in " ".join(process.cmdline()):
+            line = " ".join(process.cmdline())
+            works_here = str(home / "pg") in line or process.environ().get(MARK) == str(home)
+            if works_here and word in line:
                 found.append(process)
         except psutil.Error:
             continue
