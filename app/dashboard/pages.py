@@ -32,6 +32,7 @@ def overview(request: Request, session: DbSession, project: CurrentProject) -> H
         running=[(run, progress_of(session, run)) for run in queries.unfinished_runs(session, project.id)],
         troubled=queries.troubled_runs(session, project.id),
         doubts=queries.doubts(session, project.id),
+        release_count=queries.release_count(session, project.id),
         releases=queries.releases(session, project.id),
         silent_queues=sorted(set(QUEUES.values()) - queues_alive(session)),
     )

@@ -97,11 +97,13 @@ def costs(session: Session, project_id: int) -> list[StageCost]:
     ]
 
 
-def unfinished_runs(session: Session, project_id: int) -> list[Run]:
+def unfinished_runs(session: Session, project_id: int, most: int = 5) -> list[Run]:
+    """The newest runs that still have something to do."""
     query = (
         select(Run)
         .where(Run.project_id == project_id, Run.state.in_(UNFINISHED_RUNS))
         .order_by(Run.id.desc())
+        .limit(most)
     )
     return list(session.scalars(query))
 
@@ -137,6 +139,10 @@ def doubts(session: Session, project_id: int) -> Doubts:
 def releases(session: Session, project_id: int, most: int = 5) -> list[Release]:
     query = select(Release).where(Release.project_id == project_id).order_by(Release.id.desc()).limit(most)
     return list(session.scalars(query))
+
+
+def release_count(session: Session, project_id: int) -> int:
+    return session.scalar(select(func.count()).where(Release.project_id == project_id)) or 0
 
 
 def decisions_by_verdict(session: Session, project_id: int) -> list[tuple[str | None, str, int]]:

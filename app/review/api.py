@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.accounts.roles import Caller, admit
 from app.errors import NotFound
 from app.pipeline import Action, InstanceStatus, Role, Stream, Task, Verdict
-from app.review import queries, service
+from app.review import history, leases, queries, service
 from app.review.assignment import WhyEmpty
 from app.review.judgement import Judgement
 from app.review.queries import Filters
@@ -114,7 +114,7 @@ def instances(
 def instance(session: DbSession, caller: ApiCaller, instance_id: InstanceId) -> InstanceShape:
     """One instance with everything that is known about it."""
     _demand_role(session, caller, queries.instance(session, instance_id), Role.VIEWER)
-    return queries.instance_detail(session, instance_id)
+    return history.instance_detail(session, instance_id)
 
 
 @router.post(
@@ -132,7 +132,7 @@ def next_to_review(
 ) -> Any:
     """Your open lease if you have one, else the next instance of the queue, yours for ten minutes."""
     asked = asked or NextRequest()
-    card = service.next_card(
+    card = leases.next_card(
         session,
         project,
         caller.person,
@@ -143,7 +143,7 @@ def next_to_review(
     if isinstance(card, WhyEmpty):
         return Response(status_code=204, headers={"X-Reason": card.reason, "X-Reason-Text": card.text})
     return CardShape(
-        instance=queries.instance_detail(session, card.instance.id),
+        instance=history.instance_detail(session, card.instance.id),
         lease=LeaseShape.model_validate(card.lease),
     )
 
@@ -159,11 +159,11 @@ def decide(
     _demand_role(session, caller, queries.instance(session, instance_id), Role.ANNOTATOR)
     judgement = Judgement(asked.action, asked.reason, asked.note, asked.edits, asked.rules)
     decision = service.decide(session, caller.person, instance_id, asked.lease, judgement)
-    return queries.decision_shape(session, decision)
+    return history.decision_shape(session, decision)
 
 
 @router.post("/decisions/{decision_id}/undo")
 def undo(session: DbSession, caller: ApiCaller, decision_id: DecisionId) -> DecisionShape:
     """Take back one of your last ten decisions. 409 where somebody decided on the instance since."""
     _demand_role(session, caller, queries.decision(session, decision_id), Role.ANNOTATOR)
-    return queries.decision_shape(session, service.undo(session, caller.person, decision_id))
+    return history.decision_shape(session, service.undo(session, caller.person, decision_id))

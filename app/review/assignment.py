@@ -18,6 +18,7 @@ class Queue(NamedTuple):
     skipped: int  # of the matching that nobody else holds, those that this person skipped
     free_at: datetime | None  # when the first of another person's leases ends
     generating: int  # still being made
+    decided: bool  # there are instances that people have decided on
 
 
 class WhyEmpty(NamedTuple):
@@ -45,6 +46,8 @@ def _reason(queue: Queue) -> Reason:
 def _empty(queue: Queue) -> str:
     if queue.generating:
         return f"Nothing to read yet: {_instances(queue.generating)} still being made"
+    if not queue.decided:
+        return "Nothing to read yet: this project has no instances with a text"
     return "Nothing is left to read: every instance that has text is decided"
 
 

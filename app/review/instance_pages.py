@@ -1,11 +1,11 @@
-"""The list of instances and the history of one: pages, reading only."""
+"""The list of instances and the history of one. Touches the browser, and reads."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
-from app.review import queries
+from app.review import history, queries
 from app.review.fields import fields_of
 from app.review.pages import CHOICES, AskedFilters, query_of
 from app.review.timeline import stage_words, timeline
@@ -48,7 +48,7 @@ def instance(
 ) -> HTMLResponse:
     """Everything that happened to one instance."""
     queries.instance_in(session, project.id, instance_id)
-    detail = queries.instance_detail(session, instance_id)
+    detail = history.instance_detail(session, instance_id)
     return render(
         request,
         "review/instance.html",

@@ -8,6 +8,12 @@ from app.pipeline import Action
 
 EDITABLE = ("instruction", "information", "solution")
 ANSWERS = ("yes", "no")
+PAST: dict[str, str] = {
+    Action.ACCEPT: "accepted",
+    Action.EDIT: "edited",
+    Action.REJECT: "rejected",
+    Action.SKIP: "skipped",
+}
 LONGEST_TEXT = 100_000  # characters of one edited field
 LONGEST_NOTE = 4_000
 

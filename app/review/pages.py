@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, DomainError, InvalidInput
 from app.pipeline import LANGUAGES, Action, InstanceStatus, Task, Verdict
-from app.review import queries, service
+from app.review import leases, queries, service
 from app.review.assignment import LEASE_MINUTES, UNDO_DEPTH, WhyEmpty
 from app.review.difference import changed_lines
 from app.review.fields import fields_of
 from app.review.guideline import guideline_html
-from app.review.judgement import EDITABLE, Judgement
+from app.review.judgement import EDITABLE, PAST, Judgement
 from app.review.queries import Filters
 from app.storage.tables import Person, Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
@@ -128,7 +128,7 @@ def decided(desk: AskedDesk, decision_id: Number) -> HTMLResponse:
 def decide(desk: AskedDesk, instance_id: Number, sent: AskedDecision) -> Response:
     row = queries.instance_in(desk.session, desk.project.id, instance_id)
     try:
-        token = service.take(desk.session, desk.person, row.id).lease.token if sent.again else sent.lease
+        token = leases.take(desk.session, desk.person, row.id).lease.token if sent.again else sent.lease
         service.decide(desk.session, desk.person, row.id, token, sent.judgement)
     except (Conflict, InvalidInput) as error:
         return _refused(desk, instance_id, sent, error)
@@ -144,11 +144,11 @@ def undo(desk: AskedDesk, decision_id: Number) -> Response:
 @router.post("/review/{instance_id}/renew", dependencies=readers, status_code=204)
 def renew(desk: AskedDesk, instance_id: Number, lease: Annotated[str, Form()]) -> None:
     """Sent by the lease clock while somebody is reading."""
-    service.renew(desk.session, desk.person, instance_id, lease)
+    leases.renew(desk.session, desk.person, instance_id, lease)
 
 
 def _next(desk: Desk) -> HTMLResponse:
-    answer = service.next_card(desk.session, desk.project, desk.person, filters=desk.filters)
+    answer = leases.next_card(desk.session, desk.project, desk.person, filters=desk.filters)
     if isinstance(answer, WhyEmpty):
         return _show(desk, why=answer)
     return _show(desk, reading=queries.reading(desk.session, answer.instance), lease=answer.lease)
@@ -188,6 +188,7 @@ def _show(desk: Desk, *, status: int = 200, **found: Any) -> HTMLResponse:
         choices=CHOICES,
         lease_seconds=LEASE_MINUTES * 60,
         guideline=None if only_card else _guideline(desk.session, desk.project, desk.person),
+        past=PAST,
         fields_of=fields_of,
         changed_lines=changed_lines,
     )

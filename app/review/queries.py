@@ -8,24 +8,16 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
-from app.pipeline import Action, InstanceStatus, Stage, Stream
+from app.pipeline import Action, InstanceStatus, Stream
 from app.review.assignment import Queue
 from app.review.judgement import Text
 from app.review.shapes import (
-    CallShape,
-    DecisionShape,
     EvidenceShape,
     InstanceRow,
-    InstanceShape,
-    PickShape,
-    RevisionShape,
     RuleShape,
-    SimilarShape,
-    SnippetShape,
     VerdictShape,
 )
 from app.storage.tables import (
-    Call,
     Decision,
     Evidence,
     Guideline,
@@ -33,8 +25,6 @@ from app.storage.tables import (
     Instance,
     Lease,
     Person,
-    Pick,
-    Project,
     Revision,
     RuleAnswer,
     RuleOverride,
@@ -192,6 +182,10 @@ def queue_of(session: Session, project_id: int, person_id: int, filters: Filters
     generating = select(func.count()).where(
         Instance.project_id == project_id, Instance.status == InstanceStatus.GENERATING
     )
+    decided = exists().where(
+        Instance.project_id == project_id,
+        Instance.status.in_((InstanceStatus.ACCEPTED, InstanceStatus.REJECTED, InstanceStatus.WITHDRAWN)),
+    )
     return Queue(
         waiting=everything[0],
         matching=matching_count,
@@ -199,6 +193,7 @@ def queue_of(session: Session, project_id: int, person_id: int, filters: Filters
         skipped=skipped,
         free_at=free_at,
         generating=session.scalar(generating) or 0,
+        decided=bool(session.scalar(select(decided))),
     )
 
 
@@ -244,10 +239,6 @@ def decision_of(session: Session, decision_id: int, person_id: int) -> Decision:
     if found is None or found.person_id != person_id:
         raise NotFound(f"you have made no decision {decision_id}")
     return found
-
-
-def decision_shape(session: Session, row: Decision) -> DecisionShape:
-    return next(one for one in _decisions(session, row.instance_id) if one.id == row.id)
 
 
 def overrides_of(session: Session, decision_id: int) -> dict[str, str]:
@@ -366,7 +357,7 @@ def newest_verdict(session: Session, instance_id: int) -> VerdictShape | None:
     )
     order = {"no": 0, "yes": 2}
     rules = sorted((RuleShape.model_validate(one) for one in answers), key=lambda r: order.get(r.answer, 1))
-    return VerdictShape.model_validate({**_columns(row), "rules": rules})
+    return VerdictShape.model_validate({**columns_of(row), "rules": rules})
 
 
 def text_of_revision(session: Session, instance_id: int, number: int) -> Text:
@@ -396,96 +387,8 @@ def reading(session: Session, row: Instance) -> Reading:
     )
 
 
-def instance_detail(session: Session, instance_id: int) -> InstanceShape:
-    """One instance with everything that is known about it. Raises NotFound."""
-    row = instance(session, instance_id)
-    calls = _calls(session, row)
-    generating = [call for call in calls if call.stage == Stage.GENERATE]
-    snippet = session.get(Snippet, row.snippet_id) if row.snippet_id else None
-    pick = session.get(Pick, row.pick_id) if row.pick_id else None
-    return InstanceShape.model_validate(
-        {
-            **_columns(row),
-            "project": session.get_one(Project, row.project_id).slug,
-            "prompt_hash": generating[-1].template_hash if generating else None,
-            "snippet": SnippetShape.model_validate(snippet) if snippet else None,
-            "pick": PickShape.model_validate(pick) if pick else None,
-            "evidence": evidence(session, row.id),
-            "verdict": newest_verdict(session, row.id),
-            "calls": calls,
-            "decisions": _decisions(session, row.id),
-            "revisions": _revisions(session, row),
-            "similar": _exact_copies(session, row),
-        }
-    )
-
-
-def _columns(row: Any) -> dict[str, Any]:
+def columns_of(row: Any) -> dict[str, Any]:
     return {column.key: getattr(row, column.key) for column in row.__table__.columns}
-
-
-def _calls(session: Session, row: Instance) -> list[CallShape]:
-    query = (
-        select(Call)
-        .where(Call.source_id == row.id, Call.stage.in_((Stage.GENERATE, Stage.DISCRIMINATE)))
-        .order_by(Call.id)
-    )
-    return [
-        CallShape.model_validate({**_columns(call), "cost_usd": call.cost_micro / 1_000_000})
-        for call in session.scalars(query)
-    ]
-
-
-def _decisions(session: Session, instance_id: int) -> list[DecisionShape]:
-    rows = session.execute(
-        select(Decision, Person.name)
-        .join(Person, Person.id == Decision.person_id)
-        .where(Decision.instance_id == instance_id)
-        .order_by(Decision.id)
-    ).all()
-    overrides: dict[int, dict[str, str]] = {}
-    for one in session.scalars(
-        select(RuleOverride).where(RuleOverride.decision_id.in_([decision.id for decision, _ in rows]))
-    ):
-        overrides.setdefault(one.decision_id, {})[one.rule] = one.answer
-    return [
-        DecisionShape.model_validate(
-            {**_columns(decision), "person": name, "rules": overrides.get(decision.id, {})}
-        )
-        for decision, name in rows
-    ]
-
-
-def _revisions(session: Session, row: Instance) -> list[RevisionShape]:
-    """Every text in order. While nobody edited, the model's own is the instance's and has no row of its own."""
-    rows = session.execute(
-        select(Revision, Person.name)
-        .outerjoin(Person, Person.id == Revision.person_id)
-        .where(Revision.instance_id == row.id)
-        .order_by(Revision.number)
-    ).all()
-    revisions = [RevisionShape.model_validate({**_columns(one), "person": name}) for one, name in rows]
-    if not revisions and row.solution:
-        revisions = [
-            RevisionShape.model_validate({**_columns(row), "number": 0, "person": None, "edit_distance": 0})
-        ]
-    return revisions
-
-
-def _exact_copies(session: Session, row: Instance) -> list[SimilarShape]:
-    if row.text_hash is None:
-        return []
-    query = (
-        select(Instance)
-        .where(
-            Instance.project_id == row.project_id,
-            Instance.text_hash == row.text_hash,
-            Instance.id != row.id,
-        )
-        .order_by(Instance.id)
-        .limit(20)
-    )
-    return [SimilarShape.model_validate(other) for other in session.scalars(query)]
 
 
 # --- lists ------------------------------------------------------------------------------------------------

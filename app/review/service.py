@@ -1,27 +1,19 @@
-"""Giving instances to readers, taking their decisions, and taking decisions back.
+"""Taking a reader's decisions, and taking them back. What is decided on is held by a lease (`leases`)."""
 
-A lease is a row with a token. Whoever decides shows the token; when another reader has taken the instance over,
-the token is gone and the decision is refused, whatever the clocks say. The row of the instance is locked first
-in every change, so that two readers never hold it and never decide on it together.
-"""
-
-import secrets
-from datetime import timedelta
-from typing import NamedTuple
-
-from sqlalchemy import ColumnElement, Interval, delete, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
-from app.errors import Conflict, InvalidInput, NotFound
+from app.errors import Conflict
 from app.pipeline import STATUS_AFTER, Action, InstanceStatus, Stream
 from app.prompting.exemplars import Case, exemplar_of, text_hash
-from app.review import queries
-from app.review.assignment import LEASE_MINUTES, UNDO_DEPTH, WhyEmpty, why_empty
+from app.review import leases, queries
+from app.review.assignment import UNDO_DEPTH
 from app.review.bank import case_of
 from app.review.difference import edit_distance
 from app.review.judgement import (
+    PAST,
     Judgement,
     Text,
     checked_note,
@@ -29,7 +21,6 @@ from app.review.judgement import (
     checked_rules,
     checked_text,
 )
-from app.review.queries import Filters
 from app.storage.tables import (
     Decision,
     Exemplar,
@@ -43,141 +34,6 @@ from app.storage.tables import (
     RunExemplar,
 )
 
-PAST = {
-    Action.ACCEPT: "accepted",
-    Action.EDIT: "edited",
-    Action.REJECT: "rejected",
-    Action.SKIP: "skipped",
-}
-
-
-class Card(NamedTuple):
-    """An instance in a reader's hands."""
-
-    instance: Instance
-    lease: Lease
-
-
-# --- the queue --------------------------------------------------------------------------------------------
-
-
-def next_card(
-    session: Session,
-    project: Project,
-    person: Person,
-    *,
-    stream: Stream = Stream.WORK,
-    prefetch: bool = False,
-    filters: Filters | None = None,
-) -> Card | WhyEmpty:
-    """What this person reads next: first what they hold already, then a new one of the queue.
-
-    With `prefetch` one more is held, and given. What is held but does not fit `filters` goes back.
-    """
-    if stream is Stream.AUDIT:
-        raise InvalidInput("there is no audit in this project to read for", "stream")
-    filters = filters or Filters()
-    held = _held(session, project.id, person.id, filters)
-    wanted = 1 if prefetch and held else 0
-    if len(held) > wanted:
-        card = held[wanted]
-        return Card(card.instance, renew(session, person, card.instance.id, card.lease.token))
-    while (free := queries.lock_next(session, project.id, person.id, filters)) is not None:
-        # The lock was free, but another reader may have been given the instance since the query's snapshot.
-        if queries.lease_of_another(session, free.id, person.id) is None:
-            return Card(free, _lease(session, free.id, person.id))
-    return why_empty(queries.queue_of(session, project.id, person.id, filters))
-
-
-def take(session: Session, person: Person, instance_id: int) -> Card:
-    """Hold this one instance. Raises Conflict where another person holds it or it is decided."""
-    instance = _locked(session, instance_id)
-    if instance.status != InstanceStatus.WAITING:
-        raise Conflict(_why_not(session, instance, person.id))
-    mine = session.scalars(
-        select(Lease).where(Lease.instance_id == instance_id, Lease.person_id == person.id)
-    ).one_or_none()
-    if mine is not None:
-        return Card(instance, renew(session, person, instance_id, mine.token))
-    if queries.lease_of_another(session, instance_id, person.id) is not None:
-        raise Conflict(_why_not(session, instance, person.id))
-    return Card(instance, _lease(session, instance_id, person.id))
-
-
-def renew(session: Session, person: Person, instance_id: int, token: str) -> Lease:
-    """Hold an instance for another ten minutes. Raises Conflict when it is no longer this person's."""
-    lease = session.scalars(
-        update(Lease)
-        .where(Lease.instance_id == instance_id, Lease.person_id == person.id, Lease.token == token)
-        .values(expires_at=_lease_end())
-        .returning(Lease)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-    if lease is None:
-        raise Conflict(_why_not(session, queries.instance(session, instance_id), person.id))
-    return lease
-
-
-def _held(session: Session, project_id: int, person_id: int, filters: Filters) -> list[Card]:
-    held = [Card(*one) for one in queries.open_leases(session, project_id, person_id)]
-    if not any(filters):
-        return held
-    fitting = [card for card in held if queries.fits(session, card.instance.id, filters)]
-    for card in held:
-        if card not in fitting:
-            session.delete(card.lease)
-    return fitting
-
-
-def _lease(session: Session, instance_id: int, person_id: int, *, first: bool = False) -> Lease:
-    """A new lease on a locked instance that nobody else holds. With `first` it goes before all held already."""
-    session.execute(delete(Lease).where(Lease.instance_id == instance_id, Lease.expires_at <= func.now()))
-    earliest = select(func.min(Lease.leased_at)).where(Lease.person_id == person_id).scalar_subquery()
-    before_all = func.coalesce(func.least(func.now(), earliest), func.now()) - _interval(seconds=1)
-    return session.scalars(
-        insert(Lease)
-        .values(
-            instance_id=instance_id,
-            person_id=person_id,
-            stream=Stream.WORK,
-            token=secrets.token_urlsafe(24),
-            leased_at=before_all if first else func.now(),
-            expires_at=_lease_end(),
-        )
-        .returning(Lease)
-    ).one()
-
-
-def _lease_end() -> ColumnElement[object]:
-    return func.now() + _interval(minutes=LEASE_MINUTES)
-
-
-def _interval(**parts: int) -> ColumnElement[timedelta]:
-    return literal(timedelta(**parts), Interval)
-
-
-def _locked(session: Session, instance_id: int) -> Instance:
-    instance = session.get(Instance, instance_id, with_for_update=True, populate_existing=True)
-    if instance is None:
-        raise NotFound(f"there is no instance {instance_id}")
-    return instance
-
-
-def _why_not(session: Session, instance: Instance, person_id: int) -> str:
-    """Why this person cannot go on with the instance, and whose it is now."""
-    if instance.status == InstanceStatus.WAITING:
-        other = queries.lease_of_another(session, instance.id, person_id)
-        if other is not None:
-            return f"instance {instance.id} is with {other[0]} until {other[1]:%H:%M} UTC"
-        return f"you do not hold instance {instance.id} any more, and nobody else does: take it again"
-    decided = queries.deciding(session, instance.id)
-    if decided is None:
-        return f"instance {instance.id} is {instance.status}, so there is nothing to decide"
-    decision, name = decided
-    done = PAST[Action(decision.action)]
-    return f"instance {instance.id} is already decided: {name} {done} it at {decision.created_at:%H:%M} UTC"
-
-
 # --- decisions --------------------------------------------------------------------------------------------
 
 
@@ -188,8 +44,8 @@ def decide(session: Session, person: Person, instance_id: int, token: str, judge
         Conflict: somebody else holds it, or it is decided; says who.
         InvalidInput: names the field.
     """
-    instance = _locked(session, instance_id)
-    _demand_lease(session, instance, person, token)
+    instance = leases.locked(session, instance_id)
+    leases.demand_lease(session, instance, person, token)
     project = session.get_one(Project, instance.project_id)
     verdict = queries.newest_verdict(session, instance_id)
     rules = verdict.rules if verdict else []
@@ -235,15 +91,6 @@ def decide(session: Session, person: Person, instance_id: int, token: str, judge
 
 def text_of(instance: Instance) -> Text:
     return Text(instance.instruction, instance.information, instance.solution)
-
-
-def _demand_lease(session: Session, instance: Instance, person: Person, token: str) -> None:
-    """A lease that ran out is still good while its row stands: nobody else has asked for the instance since."""
-    holds = select(
-        exists().where(Lease.instance_id == instance.id, Lease.person_id == person.id, Lease.token == token)
-    )
-    if instance.status != InstanceStatus.WAITING or not session.scalar(holds):
-        raise Conflict(_why_not(session, instance, person.id))
 
 
 def _leases_to_end(decision: Decision) -> ColumnElement[bool]:
@@ -334,7 +181,7 @@ def undo(session: Session, person: Person, decision_id: int) -> Decision:
         NotFound: no decision of this person has this number.
         Conflict: it is undone already, too far back, or somebody decided on the instance since.
     """
-    instance = _locked(session, queries.decision_of(session, decision_id, person.id).instance_id)
+    instance = leases.locked(session, queries.decision_of(session, decision_id, person.id).instance_id)
     decision = session.get_one(Decision, decision_id, populate_existing=True)
     _demand_undoable(session, decision)
     kept_in_bank = decision.action != Action.SKIP and not _forget_case(session, instance)
@@ -347,7 +194,7 @@ def undo(session: Session, person: Person, decision_id: int) -> Decision:
     session.flush()
     if queries.lease_of_another(session, instance.id, person.id) is None:
         session.execute(delete(Lease).where(Lease.instance_id == instance.id, Lease.person_id == person.id))
-        _lease(session, instance.id, person.id, first=True)
+        leases.give_lease(session, instance.id, person.id, first=True)
     log(
         session,
         person.id,

@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, NotFound
 from app.pipeline import Action, InstanceStatus
-from app.review.queries import instance_detail
+from app.review.history import instance_detail
 from app.review.service import undo
 from app.storage.tables import Exemplar, RunExemplar
 from tests.factories import make_person, make_project

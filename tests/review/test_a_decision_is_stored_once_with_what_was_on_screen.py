@@ -7,9 +7,10 @@ from sqlalchemy.orm import Session
 from app.errors import Conflict, InvalidInput
 from app.pipeline import Action, InstanceStatus
 from app.prompting.exemplars import text_hash
+from app.review.history import instance_detail
 from app.review.judgement import Judgement
-from app.review.queries import instance_detail
-from app.review.service import decide, take
+from app.review.leases import take
+from app.review.service import decide
 from app.storage.tables import (
     Exemplar,
     Guideline,

@@ -1,0 +1,120 @@
+"""The whole history of one instance. Touches the tables that hold it, reading only."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.pipeline import Stage
+from app.review import queries
+from app.review.queries import columns_of
+from app.review.shapes import (
+    CallShape,
+    DecisionShape,
+    InstanceShape,
+    PickShape,
+    RevisionShape,
+    SimilarShape,
+    SnippetShape,
+)
+from app.storage.tables import (
+    Call,
+    Decision,
+    Instance,
+    Person,
+    Pick,
+    Project,
+    Revision,
+    RuleOverride,
+    Snippet,
+)
+
+
+def instance_detail(session: Session, instance_id: int) -> InstanceShape:
+    """One instance with everything that is known about it. Raises NotFound."""
+    row = queries.instance(session, instance_id)
+    calls = _calls(session, row)
+    generating = [call for call in calls if call.stage == Stage.GENERATE]
+    snippet = session.get(Snippet, row.snippet_id) if row.snippet_id else None
+    pick = session.get(Pick, row.pick_id) if row.pick_id else None
+    return InstanceShape.model_validate(
+        {
+            **columns_of(row),
+            "project": session.get_one(Project, row.project_id).slug,
+            "prompt_hash": generating[-1].template_hash if generating else None,
+            "snippet": SnippetShape.model_validate(snippet) if snippet else None,
+            "pick": PickShape.model_validate(pick) if pick else None,
+            "evidence": queries.evidence(session, row.id),
+            "verdict": queries.newest_verdict(session, row.id),
+            "calls": calls,
+            "decisions": _decisions(session, row.id),
+            "revisions": _revisions(session, row),
+            "similar": _exact_copies(session, row),
+        }
+    )
+
+
+def _calls(session: Session, row: Instance) -> list[CallShape]:
+    query = (
+        select(Call)
+        .where(Call.source_id == row.id, Call.stage.in_((Stage.GENERATE, Stage.DISCRIMINATE)))
+        .order_by(Call.id)
+    )
+    return [
+        CallShape.model_validate({**columns_of(call), "cost_usd": call.cost_micro / 1_000_000})
+        for call in session.scalars(query)
+    ]
+
+
+def _decisions(session: Session, instance_id: int) -> list[DecisionShape]:
+    rows = session.execute(
+        select(Decision, Person.name)
+        .join(Person, Person.id == Decision.person_id)
+        .where(Decision.instance_id == instance_id)
+        .order_by(Decision.id)
+    ).all()
+    overrides: dict[int, dict[str, str]] = {}
+    for one in session.scalars(
+        select(RuleOverride).where(RuleOverride.decision_id.in_([decision.id for decision, _ in rows]))
+    ):
+        overrides.setdefault(one.decision_id, {})[one.rule] = one.answer
+    return [
+        DecisionShape.model_validate(
+            {**columns_of(decision), "person": name, "rules": overrides.get(decision.id, {})}
+        )
+        for decision, name in rows
+    ]
+
+
+def _revisions(session: Session, row: Instance) -> list[RevisionShape]:
+    """Every text in order. While nobody edited, the model's own is the instance's and has no row of its own."""
+    rows = session.execute(
+        select(Revision, Person.name)
+        .outerjoin(Person, Person.id == Revision.person_id)
+        .where(Revision.instance_id == row.id)
+        .order_by(Revision.number)
+    ).all()
+    revisions = [RevisionShape.model_validate({**columns_of(one), "person": name}) for one, name in rows]
+    if not revisions and row.solution:
+        revisions = [
+            RevisionShape.model_validate({**columns_of(row), "number": 0, "person": None, "edit_distance": 0})
+        ]
+    return revisions
+
+
+def _exact_copies(session: Session, row: Instance) -> list[SimilarShape]:
+    if row.text_hash is None:
+        return []
+    query = (
+        select(Instance)
+        .where(
+            Instance.project_id == row.project_id,
+            Instance.text_hash == row.text_hash,
+            Instance.id != row.id,
+        )
+        .order_by(Instance.id)
+        .limit(20)
+    )
+    return [SimilarShape.model_validate(other) for other in session.scalars(query)]
+
+
+def decision_shape(session: Session, row: Decision) -> DecisionShape:
+    return next(one for one in _decisions(session, row.instance_id) if one.id == row.id)
