@@ -8,12 +8,11 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
-from tree_sitter import Node, Query, QueryCursor
+from tree_sitter import Node, Tree
 
-from app.code.syntax import grammar, python_lines, python_tree, tree_of
+from app.code.syntax import python_lines, python_tree, tree_of
 
 
 class Function(NamedTuple):
@@ -22,41 +21,6 @@ class Function(NamedTuple):
     code: str  # not indented as a whole
     start_line: int  # from 1
     end_line: int  # included
-
-
-_FUNCTION_VALUE = "[(arrow_function) (function_expression) (generator_function)]"
-_QUERIES = {
-    "go": """
-        (function_declaration name: (_) @name) @function
-        (method_declaration receiver: (parameter_list (parameter_declaration type: (_) @owner))
-                            name: (_) @name) @function
-        (comment) @comment""",
-    "java": """
-        (method_declaration name: (_) @name body: (_)) @function
-        (constructor_declaration name: (_) @name body: (_)) @function
-        [(class_declaration name: (_) @name) (interface_declaration name: (_) @name)
-         (enum_declaration name: (_) @name) (record_declaration name: (_) @name)] @scope
-        [(line_comment) (block_comment)] @comment""",
-    "javascript": f"""
-        [(function_declaration name: (_) @name) (generator_function_declaration name: (_) @name)
-         (method_definition name: (_) @name)] @function
-        (_ (variable_declarator name: (identifier) @name value: {_FUNCTION_VALUE})) @function
-        (expression_statement
-          (assignment_expression left: (_) @name right: {_FUNCTION_VALUE})) @function
-        (pair key: (_) @name value: {_FUNCTION_VALUE} @function)
-        (class_declaration name: (_) @name) @scope
-        (comment) @comment""",
-    "php": """
-        [(function_definition name: (_) @name)
-         (method_declaration name: (_) @name body: (_))] @function
-        [(class_declaration name: (_) @name) (interface_declaration name: (_) @name)
-         (trait_declaration name: (_) @name)] @scope
-        (comment) @comment""",
-    "ruby": """
-        [(method name: (_) @name) (singleton_method name: (_) @name)] @function
-        [(class name: (_) @name) (module name: (_) @name)] @scope
-        (comment) @comment""",
-}
 
 
 def functions(source: str, language: str) -> Iterator[Function]:
@@ -91,52 +55,127 @@ def _python_body(body: list[ast.stmt], lines: list[str], scope: tuple[str, ...])
 # --- the other five ---------------------------------------------------------------------------------------
 
 
+class _Kinds(NamedTuple):
+    """Types of nodes in a grammar."""
+
+    functions: frozenset[str]
+    scopes: frozenset[str] = frozenset()
+
+
+_KINDS = {
+    "go": _Kinds(frozenset({"function_declaration", "method_declaration"})),
+    "java": _Kinds(
+        frozenset({"method_declaration", "constructor_declaration"}),
+        frozenset({"class_declaration", "interface_declaration", "enum_declaration", "record_declaration"}),
+    ),
+    "javascript": _Kinds(
+        frozenset({"function_declaration", "generator_function_declaration", "method_definition"}),
+        frozenset({"class_declaration"}),
+    ),
+    "php": _Kinds(
+        frozenset({"function_definition", "method_declaration"}),
+        frozenset({"class_declaration", "interface_declaration", "trait_declaration"}),
+    ),
+    "ruby": _Kinds(frozenset({"method", "singleton_method"}), frozenset({"class", "module"})),
+}
+_COMMENTS = {"comment", "line_comment", "block_comment"}
+_FUNCTION_VALUES = {"arrow_function", "function_expression", "generator_function"}  # of JavaScript
+
+
+class _Named(NamedTuple):
+    node: Node
+    name: str
+
+
 class _Scope(NamedTuple):
     name: str
     end_byte: int
 
 
-@lru_cache
-def _query(language: str) -> Query:
-    return Query(grammar(language), _QUERIES[language])
-
-
 def _tree_functions(source: str, language: str) -> Iterator[Function]:
     lines = source.split("\n")
-    comments, found = _matches(source, language)
+    tree = tree_of(source, language)
+    comments: dict[int, Node] = {}  # by their last row
     scopes: list[_Scope] = []
-    read_to = 0
-    for node, name, is_scope in found:
-        scopes = [scope for scope in scopes if scope.end_byte >= node.end_byte]
-        if is_scope:
-            scopes.append(_Scope(name, node.end_byte))
-        elif node.start_byte >= read_to:
-            read_to = node.end_byte
-            first, last = node.start_point.row, node.end_point.row
-            full_name = ".".join([*(scope.name for scope in scopes), name])
-            comment = _comment_above(comments, first)
-            yield Function(full_name, comment, _text_of(node, lines), first + 1, last + 1)
-
-
-def _matches(source: str, language: str) -> tuple[dict[int, Node], list[tuple[Node, str, bool]]]:
-    """The comments by their last row, and (node, name, is it a scope) in the order of the text."""
-    comments: dict[int, Node] = {}
-    found: dict[tuple[int, int], tuple[Node, str, bool]] = {}
-    for _, captures in QueryCursor(_query(language)).matches(tree_of(source, language).root_node):
-        if "comment" in captures:
-            comment = captures["comment"][0]
-            ends_before = comment.end_point.column == 0  # a Java line comment may own its line break
-            comments[comment.end_point.row - ends_before] = comment
+    for node, function in _outside_functions(tree, language):
+        if node.type in _COMMENTS:
+            ends_before = node.end_point.column == 0  # a Java line comment may own its line break
+            comments[node.end_point.row - ends_before] = node
             continue
-        node = captures["function" if "function" in captures else "scope"][0]
-        owner = captures["owner"][0] if "owner" in captures else None
-        name = ".".join(_plain(part) for part in (owner, captures["name"][0]) if part is not None)
-        found.setdefault((node.start_byte, -node.end_byte), (node, name, "scope" in captures))
-    return comments, [found[place] for place in sorted(found)]
+        scopes = [scope for scope in scopes if scope.end_byte >= node.end_byte]
+        if function is None:
+            scopes.append(_Scope(_name_of(node, "name"), node.end_byte))
+            continue
+        full_name = ".".join([*(scope.name for scope in scopes), function.name])
+        first, last = function.node.start_point.row, function.node.end_point.row
+        comment = _comment_above(comments, first)
+        yield Function(full_name, comment, _text_of(function.node, lines), first + 1, last + 1)
 
 
-def _plain(name: Node) -> str:
-    return " ".join(_spelling(name).split()).lstrip("*").strip("'\"")[:200]
+def _outside_functions(tree: Tree, language: str) -> Iterator[tuple[Node, _Named | None]]:
+    """Comments, scopes and functions in the order of the text, functions with their name; nothing inside them.
+
+    A plain walk: a query costs the square of a node's children, and data files have a hundred thousand.
+    """
+    scopes = _KINDS[language].scopes
+    cursor = tree.walk()
+    while True:
+        node = cursor.node or tree.root_node
+        function = _named_function(node, language)
+        if function is not None or node.type in _COMMENTS or node.type in scopes:
+            yield node, function
+        if function is None and cursor.goto_first_child():
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return
+
+
+def _named_function(node: Node, language: str) -> _Named | None:
+    """The function that a node is, or gives a name to, and the name."""
+    if node.type in _KINDS[language].functions:
+        if language != "ruby" and node.child_by_field_name("body") is None:
+            return None
+        return _Named(node, ".".join(filter(None, (_receiver(node), _name_of(node, "name")))))
+    return _javascript_function(node) if language == "javascript" else None
+
+
+def _javascript_function(node: Node) -> _Named | None:
+    """const f = () => ..., X.prototype.f = function ..., {f: function ...}"""
+    match node.type:
+        case "lexical_declaration" | "variable_declaration":
+            for declarator in node.named_children:
+                if _is_function(declarator, "value"):
+                    return _Named(node, _name_of(declarator, "name"))
+        case "expression_statement":
+            for assignment in node.named_children[:1]:
+                if _is_function(assignment, "right"):
+                    return _Named(node, _name_of(assignment, "left"))
+        case "pair":
+            value = node.child_by_field_name("value")
+            if value is not None and value.type in _FUNCTION_VALUES:
+                return _Named(value, _name_of(node, "key"))
+        case _:
+            pass
+    return None
+
+
+def _is_function(node: Node, field: str) -> bool:
+    value = node.child_by_field_name(field)
+    return value is not None and value.type in _FUNCTION_VALUES
+
+
+def _receiver(method: Node) -> str:
+    """The type that a Go method belongs to."""
+    receiver = method.child_by_field_name("receiver")
+    parameter = receiver.named_child(0) if receiver else None
+    return _name_of(parameter, "type") if parameter else ""
+
+
+def _name_of(node: Node, field: str) -> str:
+    name = node.child_by_field_name(field)
+    spelling = " ".join(_spelling(name).split()) if name else ""
+    return spelling.lstrip("*").strip("'\"")[:200]
 
 
 def _spelling(node: Node) -> str:

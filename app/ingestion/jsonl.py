@@ -10,6 +10,7 @@ from app.ingestion.compression import BROKEN_GZIP, opened
 from app.ingestion.rows import Refusal, Row, refusal
 
 LONGEST_LINE = 10 * 1024 * 1024  # bytes; a row of code is a few thousand
+_HOPELESS = 1024**3  # bytes of one line, after which reading stops: a bomb, not a row
 _CHUNK = 1024 * 1024
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_STARTS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{")
@@ -37,6 +38,7 @@ def read_jsonl(path: Path, file: str, license_: str | None) -> Iterator[Row | Re
                 found_row = found_row or bool(line.text.strip())
                 if line.length > LONGEST_LINE:
                     why = f"{line.length:,} bytes"
+                    why += "; reading stopped here" if line.length >= _HOPELESS else ""
                     yield refusal("line_too_long", file, number, line.text.decode("utf-8", "replace"), why)
                 elif line.text.strip():
                     text = line.text.removeprefix(_UTF8_MARK) if number == 1 else line.text
@@ -55,12 +57,14 @@ def _lines(stream: io.BufferedIOBase) -> Iterator[_Line]:
             head = head[:1200]
             length += _rest_of_line(stream)
         yield _Line(head.rstrip(b"\r\n"), length)
+        if length >= _HOPELESS:
+            return
 
 
 def _rest_of_line(stream: io.BufferedIOBase) -> int:
     """Read to the end of the line in small pieces. How many bytes that was."""
     length = 0
-    while piece := stream.readline(_CHUNK):
+    while length < _HOPELESS and (piece := stream.readline(_CHUNK)):
         length += len(piece)
         if piece.endswith(b"\n"):
             break

@@ -99,6 +99,12 @@ module.exports = {
     assert found == [("first", "a"), ("Heap.prototype.second", "b"), ("third", "c")]
 
 
+def test_a_data_file_of_a_hundred_thousand_numbers_is_read_in_one_walk():
+    source = "var table = [" + "1, " * 100_000 + "];\n// Add.\nfunction add(a, b) { return a + b; }\n"
+
+    assert [(f.name, f.comment) for f in functions(source, "javascript")] == [("add", "Add.")]
+
+
 def test_a_comment_with_an_empty_line_below_it_belongs_to_no_function():
     assert next(functions("// The licence.\n\nfunction f() {}\n", "javascript")).comment == ""
 
