@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import ColumnElement, LargeBinary, func, select
+from sqlalchemy import ColumnElement, LargeBinary, Select, func, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -40,6 +40,14 @@ class Fitted(NamedTuple):
 
     embedder: str
     snippets: int
+
+
+class ListedSelection(NamedTuple):
+    """A selection with its run and how many picks it made."""
+
+    selection: Selection
+    run: Run
+    picks: int
 
 
 class PickedSnippet(NamedTuple):
@@ -152,25 +160,21 @@ def add_picks(
     session.flush()
 
 
-def selections_of(session: Session, project_id: int, limit: int = 100) -> list[tuple[Selection, Run, int]]:
-    """Selections with their run and number of picks, newest first."""
-    picks = select(func.count()).where(Pick.selection_id == Selection.id).scalar_subquery()
-    statement = (
-        select(Selection, Run, picks)
-        .join(Run, Run.id == Selection.run_id)
-        .where(Selection.project_id == project_id)
-        .order_by(Selection.id.desc())
-        .limit(limit)
-    )
-    return [(selection, run, count) for selection, run, count in session.execute(statement)]
+def selections_of(session: Session, project_id: int, before: int | None, limit: int) -> list[ListedSelection]:
+    """The newest first; `before` is the id of the last one already seen."""
+    statement = _listed().where(Selection.project_id == project_id).order_by(Selection.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(Selection.id < before)
+    return [ListedSelection(*row) for row in session.execute(statement)]
 
 
-def selection_of_project(session: Session, project_id: int, selection_id: int) -> tuple[Selection, Run]:
-    """A selection with its run. Raises `NotFound`."""
-    selection = session.get(Selection, selection_id)
-    if selection is None or selection.project_id != project_id:
+def selection_of_project(session: Session, project_id: int, selection_id: int) -> ListedSelection:
+    """One selection of the project. Raises `NotFound`."""
+    statement = _listed().where(Selection.project_id == project_id, Selection.id == selection_id)
+    row = session.execute(statement).one_or_none()
+    if row is None:
         raise NotFound(f"there is no selection {selection_id} in this project")
-    return selection, session.get_one(Run, selection.run_id)
+    return ListedSelection(*row)
 
 
 def picks_of(session: Session, selection_id: int, after: int, limit: int) -> list[PickedSnippet]:
@@ -183,6 +187,11 @@ def picks_of(session: Session, selection_id: int, after: int, limit: int) -> lis
         .limit(limit)
     )
     return [PickedSnippet(pick, snippet) for pick, snippet in session.execute(statement)]
+
+
+def _listed() -> Select[Selection, Run, int]:
+    picks = select(func.count()).where(Pick.selection_id == Selection.id).scalar_subquery()
+    return select(Selection, Run, picks).join(Run, Run.id == Selection.run_id)
 
 
 def _in_pool(pool: Pool) -> tuple[ColumnElement[bool], ...]:
