@@ -89,7 +89,8 @@ def test_every_answer_carries_the_policy(session: Session, app: FastAPI) -> None
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES.rglob("*.html")), ids=lambda file: file.name)
 def test_no_template_needs_what_the_policy_forbids(template: Path) -> None:
-    html = template.read_text()
+    source = template.read_text()
+    html = re.sub(r"{%.*?%}|{{.*?}}|{#.*?#}", "", source, flags=re.DOTALL)
 
     assert not re.search(r"\sstyle\s*=", html)
     assert not re.search(r"\son\w+\s*=", html)
@@ -98,7 +99,7 @@ def test_no_template_needs_what_the_policy_forbids(template: Path) -> None:
     assert "hx-on" not in html
     assert "js:" not in html
     if template.name not in SANITISED:
-        assert "|safe" not in html.replace(" ", "")
+        assert "|safe" not in source.replace(" ", "")
 
 
 def test_a_page_sends_strangers_to_sign_in_and_back(app: FastAPI) -> None:
