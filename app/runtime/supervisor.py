@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.service import ensure_first_admin
 from app.runtime import processes
-from app.runtime.home import CannotStart
+from app.runtime.home import CannotStart, Home, InUse
 from app.runtime.instance import DEMO, WEB, background, parts
 from app.runtime.processes import Child
 from app.settings import Settings
@@ -58,9 +58,11 @@ def stoppable() -> Generator[Stop]:
 
 def up(chosen: Settings, *, with_demo: bool) -> None:
     """Serve until asked to stop. Raises `CannotStart` when something is in the way."""
+    if running := Home(chosen.home).running():
+        raise InUse(chosen.home, running)
+    port = _free_port(chosen)
+    url = _url(chosen.host, port)
     with stoppable() as stop, parts(chosen) as started, background(started) as workers:
-        port = _free_port(chosen)
-        url = _url(chosen.host, port)
         with _running(started.child("web", WEB, "--host", chosen.host, "--port", str(port))) as web:
             started.home.announce(started.announcement(url))
             _say(f"Breakwater keeps its data in {started.home.path} and its logs in {started.home.logs}")
