@@ -3,14 +3,10 @@
 from app.queue import DRAIN, JOB, QUEUES, broker
 from app.runtime.logs import configure_logging
 from app.settings import settings
-from app.runtime.logs import configure_logging
-from app.settings import settings
 
-configure_logging(settings().log_format)
 configure_logging(settings().log_format)
 
 app = broker()
-app.conf.worker_redirect_stdouts = False  # our lines are whole already
 app.conf.worker_redirect_stdouts = False  # our log lines are whole already
 app.conf.beat_schedule = {
     # Repairs lost doorbells; an item that waits for another try is found by these ticks, too.

@@ -67,7 +67,7 @@ class _Guarded:
             return self._inner.give_up(session, item, call, error)
 
 
-class _faults:  # noqa: N801 - reads as a phrase: with _faults(...)
+class _faults:
     def __init__(self, item_id: int) -> None:
         self._item_id = item_id
 
