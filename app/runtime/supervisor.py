@@ -62,16 +62,20 @@ def up(chosen: Settings, *, with_demo: bool) -> None:
         raise InUse(chosen.home, running)
     port = _free_port(chosen)
     url = _url(chosen.host, port)
-    with stoppable() as stop, parts(chosen) as started, background(started) as workers:
-        with _running(started.child("web", WEB, "--host", chosen.host, "--port", str(port))) as web:
-            started.home.announce(started.announcement(url))
-            _say(f"Breakwater keeps its data in {started.home.path} and its logs in {started.home.logs}")
-            _say_first_password(started.servers.database_url)
-            children = [*started.servers.children, *workers, web]
-            _await_ready(url, web, children)
-            _say(f"ready: {url}")
-            with _running(started.child("demo", DEMO)) if with_demo else nullcontext() as demo:
-                _watch(stop, children, demo)
+    with (
+        stoppable() as stop,
+        parts(chosen) as started,
+        background(started) as workers,
+        _running(started.child("web", WEB, "--host", chosen.host, "--port", str(port))) as web,
+    ):
+        started.home.announce(started.announcement(url))
+        _say(f"Breakwater keeps its data in {started.home.path} and its logs in {started.home.logs}")
+        _say_first_password(started.servers.database_url)
+        children = [*started.servers.children, *workers, web]
+        _await_ready(url, web, children)
+        _say(f"ready: {url}")
+        with _running(started.child("demo", DEMO)) if with_demo else nullcontext() as demo:
+            _watch(stop, children, demo)
 
 
 @contextmanager
