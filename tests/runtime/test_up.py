@@ -150,6 +150,28 @@ def test_a_token_made_on_the_command_line_opens_the_running_instance(up: Up) -> 
     assert status_of(up.url, "/api/v1/projects", "no-" + token) == 401
 
 
+def test_a_command_follows_its_run_and_gives_one_result(up: Up, tmp_path: Path) -> None:
+    source = tmp_path / "mathematics.py"
+    source.write_text(
+        'def mean(numbers):\n    """Add up the numbers and divide by how many there are."""\n'
+        "    total = 0\n    for number in numbers:\n        total += number\n    return total / len(numbers)\n"
+    )
+
+    done = run(up.home, "ingest", "small", str(source), "--license", "MIT", "--json")
+    too_many = run(up.home, "select", "small", "--k", "5")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["state"], result["total"], result["pending"]) == (
+        "completed",
+        sum(result["done"].values()),
+        0,
+    )
+    assert "completed: 1 of 1" in done.stderr
+    assert too_many.returncode == 1
+    assert too_many.stderr.startswith("breakwater: ")
+
+
 def test_an_unknown_person_is_a_clear_message_and_wrong_usage_is_status_two(up: Up) -> None:
     nobody = run(up.home, "token", "create", "--user", "nobody", "--scope", "read")
     wrong = run(up.home, "token", "create", "--user", "admin", "--scope", "everything")
