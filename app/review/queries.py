@@ -343,7 +343,7 @@ def evidence(session: Session, instance_id: int) -> list[EvidenceShape]:
 
 
 def newest_verdict(session: Session, instance_id: int) -> VerdictShape | None:
-    """The newest opinion with its rules: failed ones first, then unchecked, then passed."""
+    """The newest opinion with its rules: failed ones first, then passed, then unchecked."""
     row = session.scalars(
         select(VerdictRow)
         .where(VerdictRow.instance_id == instance_id)
@@ -355,8 +355,8 @@ def newest_verdict(session: Session, instance_id: int) -> VerdictShape | None:
     answers = session.scalars(
         select(RuleAnswer).where(RuleAnswer.verdict_id == row.id).order_by(RuleAnswer.id)
     )
-    order = {"no": 0, "yes": 2}
-    rules = sorted((RuleShape.model_validate(one) for one in answers), key=lambda r: order.get(r.answer, 1))
+    order = {"no": 0, "yes": 1}
+    rules = sorted((RuleShape.model_validate(one) for one in answers), key=lambda r: order.get(r.answer, 2))
     return VerdictShape.model_validate({**columns_of(row), "rules": rules})
 
 

@@ -3,6 +3,38 @@
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
+
+_DECISION: JsonDict = {
+    "id": 3,
+    "instance_id": 7,
+    "person": "ada",
+    "stream": "work",
+    "action": "reject",
+    "reason": "incorrect",
+    "note": "Off by one.",
+    "revision": 0,
+    "new_revision": None,
+    "verdict_id": 12,
+    "guideline_version": 1,
+    "rules": {"readable": "no"},
+    "created_at": "2026-11-22T10:00:00Z",
+    "undone_at": None,
+}
+_ROW: JsonDict = {
+    "id": 7,
+    "status": "waiting",
+    "task": "generation",
+    "language": "python",
+    "verdict": "pass",
+    "contradictory": False,
+    "task_name": "code generation",
+    "instruction": "Write a Python function that adds a prefix to selected lines of a text.",
+    "snippet": "Lib/textwrap.py indent",
+    "revision": 0,
+    "created_at": "2026-11-22T10:00:00Z",
+}
+_LEASE: JsonDict = {"token": "Zk3v...", "expires_at": "2026-11-22T10:10:00Z"}
 
 
 class _Shape(BaseModel):
@@ -88,6 +120,8 @@ class CallShape(_Shape):
 
 
 class DecisionShape(_Shape):
+    model_config = ConfigDict(json_schema_extra={"examples": [_DECISION]})
+
     id: int
     instance_id: int
     person: str
@@ -159,6 +193,8 @@ class InstanceShape(_Shape):
 class InstanceRow(_Shape):
     """An instance in a list: light, without snippet, information and solution."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_ROW]})
+
     id: int
     status: str
     task: str
@@ -173,6 +209,8 @@ class InstanceRow(_Shape):
 
 
 class LeaseShape(_Shape):
+    model_config = ConfigDict(json_schema_extra={"examples": [_LEASE]})
+
     token: str
     expires_at: datetime
 

@@ -14,7 +14,7 @@ export function listen({ card, open, toggleDiff, toggleSnippet, toggleWrap }) {
   };
 
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.defaultPrevented || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && event.target.matches?.("#note")) card().focus();
     if (document.querySelector("dialog[open]") || event.target.closest?.(TYPING)) return;
     // In code that scrolls sideways the arrows scroll.
