@@ -68,6 +68,7 @@ class Product:
             run: dict[str, Any] = self.get(location)
             assert run["total"] == sum(run["done"].values()) + run["pending"], run
             if run["state"] in until:
+                print(f"{run['kind']} run: {run['done']} from {run['started_at']} to {run['finished_at']}")
                 return run
             assert run["state"] in ("queued", "running", "paused"), run
             time.sleep(0.2)
@@ -83,11 +84,17 @@ class Product:
         for process in self.processes():
             process.kill()
         self.process.wait(timeout=20)
+        self._close()
 
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=40)
+        self._close()
+
+    def _close(self) -> None:
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
 @contextmanager
@@ -108,15 +115,17 @@ def start(home: Path, *, demo: bool = False, **environment: str) -> Product:
     }
     full = inherited | {"BREAKWATER_HOME": str(home), "PORT": "0"} | environment
     arguments = [] if demo else ["--no-demo"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "up", *arguments],
-        cwd=ROOT,
-        env=full,
-        stdout=subprocess.PIPE,
-        stderr=(home.parent / f"{home.name}.log").open("a"),
-        text=True,
-        start_new_session=True,
-    )
+    log = home.with_suffix(".log")
+    with log.open("a") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "up", *arguments],
+            cwd=ROOT,
+            env=full,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
     assert process.stdout is not None
     said: list[str] = []
     for line in process.stdout:
@@ -125,9 +134,7 @@ def start(home: Path, *, demo: bool = False, **environment: str) -> Product:
             product = Product(home, full, process, line.split()[1])
             product.token = product.cli("token", "create", "--user", "admin", "--scope", "admin").split()[-1]
             return product
-    raise AssertionError(
-        f"the product did not start: {''.join(said)}\n{(home.parent / f'{home.name}.log').read_text()}"
-    )
+    raise AssertionError(f"the product did not start: {''.join(said)}\n{log.read_text()}")
 
 
 def jsonl(rows: list[dict[str, Any]]) -> bytes:

@@ -138,7 +138,7 @@ def decide(product: Product, project: str, number: int) -> str:
         }
     if number % 5 == 2:
         body = {"action": "reject", "lease": lease, "reason": "incorrect", "note": "by the test"}
-    product.post(f"/api/v1/instances/{instance['id']}/decisions", json=body)
+    product.post(f"/api/v1/instances/{instance['id']}/decisions", 201, json=body)
     return str(body["action"])
 
 
