@@ -226,8 +226,9 @@ def facts(session: Session, project: Project, chosen: Sequence[Candidate]) -> Fa
             or 0
         ),
         exemplars=session.scalars(
-            select(func.count(func.distinct(Exemplar.instance_id)))
-            .where(Exemplar.instance_id == func.any(chosen_ids), Exemplar.id.in_(_shown_exemplars()))
+            select(func.count(func.distinct(Exemplar.instance_id))).where(
+                Exemplar.instance_id == func.any(chosen_ids), Exemplar.id.in_(_shown_exemplars())
+            )
         ).one(),
     )
 
