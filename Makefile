@@ -18,7 +18,7 @@ run: .venv/product $(HTMX) ## start everything with the demo project; Ctrl-C sto
 
 test: .venv/tools $(HTMX) ## run every test, browser tests included
 	@scripts/find-chromium
-	.venv/bin/pytest -n 2
+	.venv/bin/pytest -n 2 --dist loadfile
 
 check: .venv/tools ## lint, types, import laws, migrations equal to models
 	.venv/bin/ruff check .

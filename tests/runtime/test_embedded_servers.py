@@ -110,7 +110,7 @@ def test_a_kill_of_everything_is_recovered_from(written_home: Path) -> None:
         assert read_the_row(servers) == 7
 
 
-@pytest.mark.parametrize("pid_file", ["", f"{os.getpid()}\n/elsewhere\n"])
+@pytest.mark.parametrize("pid_file", ["", f"{os.getpid()}\n/elsewhere\n"], ids=["nothing", "a stranger"])
 def test_an_old_pid_file_with_nothing_or_a_strangers_number_is_no_obstacle(
     written_home: Path, pid_file: str
 ) -> None:
