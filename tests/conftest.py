@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -13,6 +14,12 @@ from app.runtime.embedded import embedded_servers
 from app.settings import settings
 from app.storage.database import make_engine
 from app.storage.migrations import migrate
+
+# The first draw of a process builds a table of all characters, and the machines are shared: no test is about time.
+hypothesis.settings.register_profile(
+    "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")
