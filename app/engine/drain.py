@@ -7,7 +7,7 @@ time is over or nothing is left to claim, and never leaves a call behind.
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
@@ -35,6 +35,7 @@ _MODEL_OF = dict(_STAGES)
 _USABLE_TRIES = 3  # a question, and two more with a changed request
 _MOST_CALLS = 8  # of any kind, for one item
 _RENEW_EVERY_S = 5.0
+_GRACE_S = 4.0  # for replies after a stop was asked for; the supervisor kills after eight
 _GROUP = 64  # results written in one transaction
 
 _log = structlog.get_logger()
@@ -73,11 +74,19 @@ class Drain:
         self._landed: SimpleQueue[int] = SimpleQueue()  # calls with a reply, as the loop puts them
         self._ready: list[int] = []  # the same, to be recorded next
 
-    def work(self, seconds: float) -> None:
-        """Claim for up to `seconds`, or until nothing is due; then wait for what is in flight."""
+    def work(self, seconds: float, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        """Claim for up to `seconds`, or until nothing is due; then wait for what is in flight.
+
+        When the process is asked to stop, replies have a few seconds to come; later ones are given up, and
+        their items go back into the queue.
+        """
         closing = time.monotonic() + seconds
         renew_at = time.monotonic() + _RENEW_EVERY_S
         while True:
+            if is_stopping():
+                closing = min(closing, time.monotonic())
+                if time.monotonic() > closing + _GRACE_S:
+                    self._call_back(self._flights.values())
             is_open = time.monotonic() < closing
             taken = self._take_off(self._in_flight - len(self._flights)) if is_open else 0
             if not self._flights and not taken:
@@ -186,11 +195,12 @@ class Drain:
     def _close(self, session: Session, flight: _Flight, call: Call) -> None:
         try:
             answer = flight.future.result()
-        except CancelledError:  # the lease was lost; what the provider did nobody knows
+        except CancelledError:  # what the provider did with it nobody knows
             gone = ProviderError(
-                Failure.TRANSIENT, "cancelled", "the item was taken away", may_be_billed=True
+                Failure.TRANSIENT, "called_back", "its worker gave it up", may_be_billed=True
             )
             close_failed_call(session, call, gone, 0)
+            self._unless_lost(session, flight.item, lambda: put_back(session, flight.item))
             return
         if isinstance(answer.reply, ProviderError):
             close_failed_call(session, call, answer.reply, answer.latency_ms)
@@ -255,9 +265,11 @@ class Drain:
         flights = list(self._flights.values())
         with self._sessions.begin() as session:
             ours = renew(session, [flight.item for flight in flights])
+        self._call_back(flight for flight in flights if flight.item.id not in ours)
+
+    def _call_back(self, flights: Iterable[_Flight]) -> None:
         for flight in flights:
-            if flight.item.id not in ours:
-                flight.future.cancel()
+            flight.future.cancel()
 
     def _complete(self) -> None:
         with self._sessions.begin() as session:

@@ -1,7 +1,7 @@
 """Processor work: one run at a time, in steps, each committed with its checkpoint and its lease."""
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import structlog
@@ -17,23 +17,31 @@ from app.storage.tables import Run, WorkItem
 _log = structlog.get_logger()
 
 
-def work_job(sessions: sessionmaker[Session], jobs: Jobs, owner: str) -> bool:
-    """Do one job, if one is due. Returns whether there was one."""
+def work_job(
+    sessions: sessionmaker[Session],
+    jobs: Jobs,
+    owner: str,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Do one job, if one is due; when the process is asked to stop, up to its next step.
+
+    Returns whether there was one.
+    """
     for stage, job in jobs.items():
         with sessions.begin() as session:
             items = claim(session, stage, 1, owner)
             mark_started(session, {item.run_id for item in items})
         for item in items:
-            _work(sessions, job, item)
+            _work(sessions, job, item, is_stopping)
             return True
     return False
 
 
-def _work(sessions: sessionmaker[Session], job: Job, item: WorkItem) -> None:
+def _work(sessions: sessionmaker[Session], job: Job, item: WorkItem, is_stopping: Callable[[], bool]) -> None:
     _log.info("job_started", run_id=item.run_id, stage=Stage(item.stage).value)
     with _lease_kept(sessions, item), sessions() as session:
         try:
-            if _go_through(session, job, item):
+            if _go_through(session, job, item, is_stopping):
                 finish(session, item, Ending())
             else:
                 put_back(session, item)
@@ -49,8 +57,8 @@ def _work(sessions: sessionmaker[Session], job: Job, item: WorkItem) -> None:
         tell(session, [item.run_id])
 
 
-def _go_through(session: Session, job: Job, item: WorkItem) -> bool:
-    """Run the steps; False when a person paused the run in between."""
+def _go_through(session: Session, job: Job, item: WorkItem, is_stopping: Callable[[], bool]) -> bool:
+    """Run the steps; False when the run was paused, or this process is to stop, in between."""
     run = session.get_one(Run, item.run_id)
     for _ in job(session, run):
         if not renew(session, [item]):
@@ -58,7 +66,7 @@ def _go_through(session: Session, job: Job, item: WorkItem) -> bool:
         tell(session, [run.id])
         session.commit()
         session.refresh(run)
-        if run.state == RunState.PAUSED:
+        if run.state == RunState.PAUSED or is_stopping():
             return False
     return True
 

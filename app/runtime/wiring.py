@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import structlog
@@ -113,9 +113,9 @@ def drain() -> Drain:
     return Drain(session_factory(), HANDLERS, client, loop, owner(), settings().llm_in_flight)
 
 
-def serve_job() -> bool:
+def serve_job(is_stopping: Callable[[], bool]) -> bool:
     """Do one due job. Returns whether there was one."""
-    return work_job(session_factory(), JOBS, owner())
+    return work_job(session_factory(), JOBS, owner(), is_stopping)
 
 
 def worker_seen(queue: str) -> None:

@@ -1,16 +1,21 @@
 """Every item of a run ends with exactly one outcome, whatever the provider does."""
 
+import asyncio
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.engine import drain
 from app.engine.runs import cancel_run, pause_run, progress_of, resume_run
 from app.llm.client import Failure, ProviderError
-from app.pipeline import ItemState, RunState
+from app.pipeline import ItemState, RunState, Stage
 from app.prompting.prompt import Prompt, Reply
 from app.storage.tables import Call, Run, WorkItem
+from tests.engine.conftest import Echo
 from tests.scripted_llm import ScriptedLLM
 
 Sessions = sessionmaker[Session]
@@ -190,3 +195,25 @@ def test_a_cancelled_run_keeps_its_count_and_ignores_late_replies(
         assert progress_of(session, run).done == {"cancelled": 5}
         assert all(call.reply == "fine" for call in session.scalars(select(Call)))
     assert run.state == RunState.CANCELLED
+
+
+def test_a_process_that_is_to_stop_hands_back_what_it_holds(
+    sessions: Sessions, start_run: Start, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "_GRACE_S", 0.1)
+    start_run(3)
+    asked = threading.Event()
+
+    class Silent(ScriptedLLM):
+        async def ask(self, prompt: Prompt, model: str) -> Reply:
+            asked.set()
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    started = time.monotonic()
+    drain.Drain(sessions, {Stage.GENERATE: Echo()}, Silent(["never"]), loop, "test", 8).work(60, asked.is_set)
+
+    assert time.monotonic() - started < 10
+    with sessions() as session:
+        assert set(session.scalars(select(WorkItem.state))) == {ItemState.PENDING}
+        assert set(session.scalars(select(Call.state))) == {"unknown"}
