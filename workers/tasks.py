@@ -1,12 +1,16 @@
 """What the doorbells start. Every task may come twice, late or never."""
 
+from functools import lru_cache
 from multiprocessing import Event
 
 from celery.signals import worker_shutting_down
 
+from app.accounts.sessions import forget_expired_sessions
+from app.engine.drain import Drain
+from app.engine.process import Process
 from app.engine.sweep import sweep
 from app.queue import DRAIN, JOB, QUEUES
-from app.runtime.wiring import drain, serve_job, worker_seen
+from app.runtime.wiring import make_drain, process, serve_job
 from app.storage.database import session_factory
 from workers.celery_app import app
 
@@ -21,20 +25,32 @@ def _stop(**_: object) -> None:
     _stopping.set()
 
 
+@lru_cache
+def _here(queue: str) -> Process:
+    return process(queue, _stopping.is_set)
+
+
+@lru_cache
+def _drain() -> Drain:
+    return make_drain(_here(QUEUES[DRAIN]))
+
+
 @app.task(name=DRAIN)
 def drain_a_slice() -> None:
-    worker_seen(QUEUES[DRAIN])
-    drain().work(_SLICE_S, _stopping.is_set)
+    _here(QUEUES[DRAIN]).keep_alive()
+    _drain().work(_SLICE_S)
 
 
 @app.task(name=JOB)
 def do_jobs() -> None:
-    worker_seen(QUEUES[JOB])
-    while serve_job(_stopping.is_set) and not _stopping.is_set():
-        worker_seen(QUEUES[JOB])
+    here = _here(QUEUES[JOB])
+    here.keep_alive()
+    while not here.is_stopping() and serve_job(here):
+        here.keep_alive()
 
 
 @app.task(name="workers.sweep")
 def sweep_once() -> None:
     with session_factory().begin() as session:
         sweep(session)
+        forget_expired_sessions(session)

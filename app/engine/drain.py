@@ -20,6 +20,7 @@ from app.engine.calls import close_call, close_failed_call, open_call, record_of
 from app.engine.handlers import Handlers
 from app.engine.items import LeaseLost, claim, fail, finish, put_back, renew
 from app.engine.money import rate_of, reserve
+from app.engine.process import Process
 from app.engine.runs import complete_runs, hold_run, mark_started, tell
 from app.errors import DomainError, Unparsable
 from app.llm.client import Client, Failure, ProviderError
@@ -61,20 +62,21 @@ class Drain:
         handlers: Handlers,
         client: Client,
         loop: asyncio.AbstractEventLoop,
-        owner: str,
+        process: Process,
         in_flight: int,
     ) -> None:
+        """`loop` runs in another thread; `in_flight` is the most calls at a time."""
         self._sessions = sessions
         self._handlers = handlers
         self._client = client
         self._loop = loop
-        self._owner = owner
+        self._process = process
         self._in_flight = in_flight
         self._flights: dict[int, _Flight] = {}  # by call
         self._landed: SimpleQueue[int] = SimpleQueue()  # calls with a reply, as the loop puts them
         self._ready: list[int] = []  # the same, to be recorded next
 
-    def work(self, seconds: float, is_stopping: Callable[[], bool] = lambda: False) -> None:
+    def work(self, seconds: float) -> None:
         """Claim for up to `seconds`, or until nothing is due; then wait for what is in flight.
 
         When the process is asked to stop, replies have a few seconds to come; later ones are given up, and
@@ -83,7 +85,7 @@ class Drain:
         closing = time.monotonic() + seconds
         renew_at = time.monotonic() + _RENEW_EVERY_S
         while True:
-            if is_stopping():
+            if self._process.is_stopping():
                 closing = min(closing, time.monotonic())
                 if time.monotonic() > closing + _GRACE_S:
                     self._call_back(self._flights.values())
@@ -94,6 +96,7 @@ class Drain:
             self._land()
             if time.monotonic() >= renew_at:
                 self._keep_leases()
+                self._process.keep_alive()
                 renew_at = time.monotonic() + _RENEW_EVERY_S
 
     # --- asking -------------------------------------------------------------------------------------------
@@ -105,7 +108,7 @@ class Drain:
             items: list[WorkItem] = []
             for stage, _ in _STAGES:
                 if room > len(items):
-                    items += claim(session, stage, room - len(items), self._owner)
+                    items += claim(session, stage, room - len(items), self._process.owner)
             if not items:
                 return 0
             mark_started(session, {item.run_id for item in items})

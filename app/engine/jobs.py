@@ -1,14 +1,16 @@
 """Processor work: one run at a time, in steps, each committed with its checkpoint and its lease."""
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import structlog
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine.handlers import Ending, Job, Jobs
 from app.engine.items import LEASE, LeaseLost, claim, finish, put_back, renew
+from app.engine.process import Process
 from app.engine.runs import complete_runs, fail_run, mark_started, tell
 from app.errors import DomainError
 from app.pipeline import RunState, Stage
@@ -17,31 +19,23 @@ from app.storage.tables import Run, WorkItem
 _log = structlog.get_logger()
 
 
-def work_job(
-    sessions: sessionmaker[Session],
-    jobs: Jobs,
-    owner: str,
-    is_stopping: Callable[[], bool] = lambda: False,
-) -> bool:
-    """Do one job, if one is due; when the process is asked to stop, up to its next step.
-
-    Returns whether there was one.
-    """
+def work_job(sessions: sessionmaker[Session], jobs: Jobs, process: Process) -> bool:
+    """Do one job, if one is due; when the process is to stop, up to its next step. Returns whether there was one."""
     for stage, job in jobs.items():
         with sessions.begin() as session:
-            items = claim(session, stage, 1, owner)
+            items = claim(session, stage, 1, process.owner)
             mark_started(session, {item.run_id for item in items})
         for item in items:
-            _work(sessions, job, item, is_stopping)
+            _work(sessions, job, item, process)
             return True
     return False
 
 
-def _work(sessions: sessionmaker[Session], job: Job, item: WorkItem, is_stopping: Callable[[], bool]) -> None:
+def _work(sessions: sessionmaker[Session], job: Job, item: WorkItem, process: Process) -> None:
     _log.info("job_started", run_id=item.run_id, stage=Stage(item.stage).value)
-    with _lease_kept(sessions, item), sessions() as session:
+    with _lease_kept(sessions, item, process), sessions() as session:
         try:
-            if _go_through(session, job, item, is_stopping):
+            if _go_through(session, job, item, process):
                 finish(session, item, Ending())
             else:
                 put_back(session, item)
@@ -57,7 +51,7 @@ def _work(sessions: sessionmaker[Session], job: Job, item: WorkItem, is_stopping
         tell(session, [item.run_id])
 
 
-def _go_through(session: Session, job: Job, item: WorkItem, is_stopping: Callable[[], bool]) -> bool:
+def _go_through(session: Session, job: Job, item: WorkItem, process: Process) -> bool:
     """Run the steps; False when the run was paused, or this process is to stop, in between."""
     run = session.get_one(Run, item.run_id)
     for _ in job(session, run):
@@ -66,7 +60,7 @@ def _go_through(session: Session, job: Job, item: WorkItem, is_stopping: Callabl
         tell(session, [run.id])
         session.commit()
         session.refresh(run)
-        if run.state == RunState.PAUSED or is_stopping():
+        if run.state == RunState.PAUSED or process.is_stopping():
             return False
     return True
 
@@ -81,15 +75,19 @@ def _end_in_failure(session: Session, item: WorkItem, error: DomainError) -> Non
 
 
 @contextmanager
-def _lease_kept(sessions: sessionmaker[Session], item: WorkItem) -> Generator[None]:
+def _lease_kept(sessions: sessionmaker[Session], item: WorkItem, process: Process) -> Generator[None]:
     """Renew the lease from a second thread: a step may compute for longer than a lease."""
     done = threading.Event()
 
     def keep() -> None:
         while not done.wait(LEASE.total_seconds() / 4):
-            with sessions.begin() as session:
-                if not renew(session, [item]):
-                    return
+            try:
+                with sessions.begin() as session:
+                    if not renew(session, [item]):
+                        return
+                process.keep_alive()
+            except OperationalError as error:  # the next round may find the database again
+                _log.warning("lease_not_renewed", item_id=item.id, error=str(error))
 
     thread = threading.Thread(target=keep, name=f"lease-{item.id}", daemon=True)
     thread.start()

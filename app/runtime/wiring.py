@@ -5,7 +5,6 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -15,6 +14,7 @@ from app.discrimination.handler import DiscriminationHandler
 from app.engine.drain import Drain
 from app.engine.handlers import Ending, Handler, Handlers, Job, Jobs
 from app.engine.jobs import work_job
+from app.engine.process import Process
 from app.engine.sweep import say_alive, sweep
 from app.errors import DomainError, Unparsable
 from app.evidence.service import gather_evidence
@@ -99,26 +99,25 @@ JOBS: Jobs = {
 }
 
 
-def owner() -> str:
-    """Who holds a lease: this process on this host."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+def process(queue: str, is_stopping: Callable[[], bool]) -> Process:
+    """This process on this host, serving `queue`."""
+
+    def keep_alive() -> None:
+        with session_factory().begin() as session:
+            say_alive(session, f"{queue}@{socket.gethostname()}", queue)
+            sweep(session)
+
+    return Process(f"{socket.gethostname()}:{os.getpid()}", is_stopping, keep_alive)
 
 
-@lru_cache
-def drain() -> Drain:
+def make_drain(here: Process) -> Drain:
     """This process's drain: one long-lived loop in a thread of its own, one client."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="calls", daemon=True).start()
     client = OpenAIClient(settings())
-    return Drain(session_factory(), HANDLERS, client, loop, owner(), settings().llm_in_flight)
+    return Drain(session_factory(), HANDLERS, client, loop, here, settings().llm_in_flight)
 
 
-def serve_job(is_stopping: Callable[[], bool]) -> bool:
+def serve_job(here: Process) -> bool:
     """Do one due job. Returns whether there was one."""
-    return work_job(session_factory(), JOBS, owner(), is_stopping)
-
-
-def worker_seen(queue: str) -> None:
-    with session_factory().begin() as session:
-        say_alive(session, f"{queue}@{socket.gethostname()}", queue)
-        sweep(session)
+    return work_job(session_factory(), JOBS, here)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.engine.drain import Drain
 from app.engine.handlers import Ending
 from app.engine.items import add_items
+from app.engine.process import Process
 from app.engine.runs import open_run
 from app.errors import Unparsable
 from app.llm.client import Client
@@ -81,7 +82,7 @@ def drained(sessions: sessionmaker[Session], loop: asyncio.AbstractEventLoop) ->
     """Drain with `client` until nothing is due, and return the run as it then stands."""
 
     def drain(client: Client, run_id: int) -> Run:
-        Drain(sessions, {Stage.GENERATE: Echo()}, client, loop, "test", 8).work(10)
+        Drain(sessions, {Stage.GENERATE: Echo()}, client, loop, Process("test"), 8).work(10)
         with sessions() as session:
             return session.get_one(Run, run_id)
 

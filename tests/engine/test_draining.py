@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine import drain
+from app.engine.process import Process
 from app.engine.runs import cancel_run, pause_run, progress_of, resume_run
 from app.llm.client import Failure, ProviderError
 from app.pipeline import ItemState, RunState, Stage
@@ -211,7 +212,9 @@ def test_a_process_that_is_to_stop_hands_back_what_it_holds(
             raise AssertionError
 
     started = time.monotonic()
-    drain.Drain(sessions, {Stage.GENERATE: Echo()}, Silent(["never"]), loop, "test", 8).work(60, asked.is_set)
+    drain.Drain(
+        sessions, {Stage.GENERATE: Echo()}, Silent(["never"]), loop, Process("test", asked.is_set), 8
+    ).work(60)
 
     assert time.monotonic() - started < 10
     with sessions() as session:
