@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pyarrow.parquet
 import pytest
 
@@ -170,6 +171,22 @@ def check_files(product: Product, release: str, manifest: dict[str, Any]) -> Non
     assert [row["id"] for row in rows] == table.column("id").to_pylist()
     assert {row["task"] for row in rows} <= set(TASKS)
     assert len({row["hash"] for row in rows}) == len(rows)
+
+
+def test_a_run_that_moves_is_told_as_it_moves(product: Product) -> None:
+    product.post("/api/v1/projects", 201, json={"name": "Events"})
+    headers = {"Authorization": f"Bearer {product.token}"}
+    with httpx2.stream("GET", f"{product.url}/api/v1/events", headers=headers, timeout=20) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": listening"
+        upload = jsonl(standard_library_rows(20))
+        accepted = product.post(
+            "/api/v1/projects/events/sources", 202, files={"file": ("rows.jsonl", upload)}
+        )
+        told = (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
+        run = next(one for one in told if one["state"] == "completed")
+    assert accepted.headers["Location"].endswith(f"/{run['id']}")
+    assert run["total"] == 20 == sum(run["done"].values())
 
 
 def test_the_key_is_nowhere_in_what_the_product_wrote(product: Product) -> None:
