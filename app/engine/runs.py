@@ -98,6 +98,8 @@ def hold_run(session: Session, run_id: int, reason: str) -> None:
 
 def resume_run(session: Session, run_id: int) -> None:
     run = _move(session, run_id, (RunState.PAUSED,), RunState.QUEUED, None)
+    session.flush()
+    complete_runs(session)  # what was in flight at the pause may have been the rest
     enqueue_after_commit(session, doorbell_for(STAGE_OF_KIND[RunKind(run.kind)]))
 
 
@@ -138,7 +140,7 @@ def count_rest(session: Session, run: Run, code: str) -> None:
 
 
 def complete_runs(session: Session) -> list[int]:
-    """Close the running runs that have no open item. Returns their ids."""
+    """Close the runs that have no open item and are not held. Returns their ids."""
     open_item = exists().where(
         WorkItem.run_id == Run.id, WorkItem.state.in_((ItemState.PENDING, ItemState.LEASED))
     )
@@ -147,7 +149,7 @@ def complete_runs(session: Session) -> list[int]:
     return list(
         session.scalars(
             update(Run)
-            .where(Run.state == RunState.RUNNING, ~open_item)
+            .where(Run.state.in_((RunState.QUEUED, RunState.RUNNING)), ~open_item)
             .values(state=state, finished_at=func.now())
             .returning(Run.id)
             .execution_options(synchronize_session=False)

@@ -177,6 +177,24 @@ def test_a_paused_run_is_not_worked_on_until_it_is_resumed(
     assert run.state == RunState.COMPLETED
 
 
+def test_a_run_paused_over_its_last_call_completes_when_resumed(
+    sessions: Sessions, start_run: Start, drained: Drained
+) -> None:
+    run_id = start_run(1)
+
+    def pause(_: Prompt) -> None:
+        with sessions.begin() as session:
+            pause_run(session, run_id, "by hand")
+
+    paused = drained(ScriptedLLM(["fine"], on_ask=pause), run_id)
+    with sessions.begin() as session:
+        resume_run(session, run_id)
+
+    assert paused.state == RunState.PAUSED
+    with sessions() as session:
+        assert session.get_one(Run, run_id).state == RunState.COMPLETED
+
+
 @pytest.mark.parametrize("moment", ["before", "in flight"])
 def test_a_cancelled_run_keeps_its_count_and_ignores_late_replies(
     sessions: Sessions, start_run: Start, drained: Drained, moment: str
