@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,9 +129,12 @@ def start(home: Path, *, demo: bool = False, **environment: str) -> Product:
         )
     assert process.stdout is not None
     said: list[str] = []
+    too_long = threading.Timer(START_S, process.kill)  # ends the loop below
+    too_long.start()
     for line in process.stdout:
         said.append(line)
         if line.startswith("ready: "):
+            too_long.cancel()
             product = Product(home, full, process, line.split()[1])
             product.token = product.cli("token", "create", "--user", "admin", "--scope", "admin").split()[-1]
             return product
