@@ -29,6 +29,7 @@ class Product:
     process: subprocess.Popen[str]
     url: str
     token: str = ""
+    password: str = ""  # the one-time one of `admin`, printed at the first start
 
     def cli(self, *arguments: str) -> str:
         """Run a command of this instance; returns what it printed."""
@@ -136,6 +137,7 @@ def start(home: Path, *, demo: bool = False, **environment: str) -> Product:
         if line.startswith("ready: "):
             too_long.cancel()
             product = Product(home, full, process, line.split()[1])
+            product.password = next((one.split()[-1] for one in said if "one-time password" in one), "")
             product.token = product.cli("token", "create", "--user", "admin", "--scope", "admin").split()[-1]
             return product
     raise AssertionError(f"the product did not start: {''.join(said)}\n{log.read_text()}")
