@@ -47,8 +47,10 @@ def new_generation(
 ) -> HTMLResponse:
     """The form with what a run like this would cost; asked again whenever a field changes."""
     template = "generation/_form.html" if is_htmx(request) else "generation/new.html"
-    if not request.query_params.keys() & GenerationForm.model_fields.keys():
-        form = _suggested()
+    if (
+        "count" not in request.query_params
+    ):  # the form itself was not sent: a link may still fill in some of it
+        form = _suggested().model_copy(update=form.model_dump(exclude_unset=True))
     return render(request, template, **_form_context(session, project, form))
 
 

@@ -32,16 +32,18 @@ def runs(request: Request, session: DbSession, project: CurrentProject, asked: A
         runs=[(run, progress_of(session, run)) for run in rows],
         starters=queries.starters(session, rows),
         next_cursor=following,
-        silent_queues=sorted(set(QUEUES.values()) - queues_alive(session)),
+        silent_queues=_silent_queues(session),
     )
 
 
 @router.get("/runs/{run_id}")
 def run(request: Request, session: DbSession, project: CurrentProject, run_id: RunId) -> HTMLResponse:
-    """The page, or only its moving part for htmx."""
+    """The page; for htmx only the part that moves, so that what a person opened stays open."""
     found = queries.run_of(session, project.id, run_id)
-    template = "runs/_progress.html" if is_htmx(request) else "runs/run.html"
-    return render(request, template, **_context(session, found))
+    progress = _progress(session, found)
+    if is_htmx(request):
+        return render(request, "runs/_progress.html", **progress)
+    return render(request, "runs/run.html", **progress, **_details(session, found))
 
 
 @router.post("/runs/{run_id}/{step}", dependencies=[require_role("admin")])
@@ -52,16 +54,25 @@ def steer(
     return RedirectResponse(f"/runs/{run_id}", 303)
 
 
-def _context(session: Session, run: Run) -> dict[str, Any]:
-    shown = (Outcome.UNUSABLE, Outcome.ERROR, Outcome.INVALID_VERDICT) if run.kind == RunKind.GENERATE else ()
+def _progress(session: Session, run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "progress": progress_of(session, run),
         "is_open": run.state in UNFINISHED_RUNS,
+        "silent_queues": _silent_queues(session),
+    }
+
+
+def _details(session: Session, run: Run) -> dict[str, Any]:
+    shown = (Outcome.UNUSABLE, Outcome.ERROR, Outcome.INVALID_VERDICT) if run.kind == RunKind.GENERATE else ()
+    return {
         "starter": queries.starters(session, [run]).get(run.person_id or 0),
         "exhibits": {outcome.value: queries.exhibits(session, run.id, outcome) for outcome in shown},
         "waiting": queries.waiting_exhibits(session, run.id),
         "rejections": queries.rejections(session, run.id),
         "lost_calls": queries.lost_calls(session, run.id),
-        "silent_queues": sorted(set(QUEUES.values()) - queues_alive(session)),
     }
+
+
+def _silent_queues(session: Session) -> list[str]:
+    return sorted(set(QUEUES.values()) - queues_alive(session))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
@@ -49,12 +49,10 @@ def exhibits(session: Session, run_id: int, outcome: str, limit: int = 20) -> li
         .order_by(WorkItem.id)
         .limit(limit)
     ).all()
-    last_calls = session.scalars(
-        select(Call)
-        .where(Call.item_id.in_([item.id for item in items]))
-        .order_by(Call.item_id, Call.id.desc())
-        .distinct(Call.item_id)
+    last_of_each = (
+        select(func.max(Call.id)).where(Call.item_id.in_([item.id for item in items])).group_by(Call.item_id)
     )
+    last_calls = session.scalars(select(Call).where(Call.id.in_(last_of_each)))
     by_item = {call.item_id: call for call in last_calls}
     return [Exhibit(item, by_item.get(item.id)) for item in items]
 
