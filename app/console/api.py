@@ -39,37 +39,43 @@ class ProjectAnswer(BaseModel):
 
 
 class Me(BaseModel):
-    name: str
+    """Who a token acts as."""
+
+    name: Annotated[str, Field(examples=["ada"])]
     scope: Scope
     role: Annotated[Role | None, Field(description="The role in all projects, limited by the token's scope")]
-    projects: dict[str, Role]
+    projects: Annotated[dict[str, Role], Field(examples=[{"demo": "annotator"}])]
 
 
-@router.post("/projects", status_code=201, summary="Create a project")
+@router.post("/projects", status_code=201)
 def create_project(
     session: DbSession, caller: ApiCaller, new: NewProject, response: Response
 ) -> ProjectAnswer:
+    """A new project with the default reasons and guideline. 409 when its slug is taken."""
     admit_everywhere(session, caller, Role.ADMIN)
     project = service.create_project(session, caller.person.id, new.name, new.description)
     response.headers["Location"] = f"/api/v1/projects/{project.slug}"
     return ProjectAnswer.of(project)
 
 
-@router.get("/projects", summary="The projects you may see")
+@router.get("/projects")
 def list_projects(session: DbSession, caller: ApiCaller, asked: AskedWindow) -> Page[ProjectAnswer]:
+    """The projects you may see, the oldest first."""
     seen = sorted((one.project for one in seen_projects(session, caller)), key=lambda project: project.id)
     rows = [project for project in seen if asked.after is None or project.id > asked.after]
     projects, following = cut(rows, asked, lambda project: project.id)
     return Page(items=[ProjectAnswer.of(project) for project in projects], next=following)
 
 
-@router.get("/projects/{project}", summary="One project")
+@router.get("/projects/{project}")
 def read_project(project: ReadProject) -> ProjectAnswer:
+    """One project, by its slug."""
     return ProjectAnswer.of(project)
 
 
-@router.get("/me", summary="Who this token acts as, and what it may do", tags=["people"])
+@router.get("/me", tags=["people"])
 def me(session: DbSession, caller: ApiCaller) -> Me:
+    """Who this token acts as, and what it may do."""
     return Me(
         name=caller.person.name,
         scope=caller.scope,

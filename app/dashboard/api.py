@@ -15,7 +15,9 @@ router = api_router(tags=["quality"])
 class ByVerdict(BaseModel):
     """People's standing decisions on instances with this verdict. `accept_rate`: of those decided, skips apart."""
 
-    verdict: str | None = Field(description="pass, fail, invalid, or null: decided without one")
+    verdict: str | None = Field(
+        description="pass, fail, invalid, or null: decided without one", examples=["pass"]
+    )
     accept: int
     edit: int
     reject: int
@@ -33,8 +35,14 @@ class Overruled(BaseModel):
 
 
 class Quality(BaseModel):
-    decisions: list[ByVerdict]
-    overruled: list[Overruled]
+    """Counts of what people decided; what is not measured yet says so."""
+
+    decisions: list[ByVerdict] = Field(
+        examples=[[{"verdict": "pass", "accept": 40, "edit": 6, "reject": 4, "skip": 1, "accept_rate": 0.92}]]
+    )
+    overruled: list[Overruled] = Field(
+        examples=[[{"rule": "readable", "machine": "yes", "person": "no", "decisions": 2}]]
+    )
     calibration: Literal["not yet"] = "not yet"
     agreement: Literal["not yet"] = "not yet"
     audit: Literal["not yet"] = "not yet"

@@ -170,4 +170,5 @@ def snippets(
 
 @router.get("/projects/{project}/snippets/{snippet_id}")
 def snippet(session: DbSession, project: ReadProject, snippet_id: SnippetId) -> SnippetAnswer:
+    """One snippet, with its code and where it comes from."""
     return SnippetAnswer.model_validate(queries.snippet_of(session, project.id, snippet_id))

@@ -3,38 +3,8 @@
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
-from pydantic.config import JsonDict
 
-_DECISION: JsonDict = {
-    "id": 3,
-    "instance_id": 7,
-    "person": "ada",
-    "stream": "work",
-    "action": "reject",
-    "reason": "incorrect",
-    "note": "Off by one.",
-    "revision": 0,
-    "new_revision": None,
-    "verdict_id": 12,
-    "guideline_version": 1,
-    "rules": {"readable": "no"},
-    "created_at": "2026-11-22T10:00:00Z",
-    "undone_at": None,
-}
-_ROW: JsonDict = {
-    "id": 7,
-    "status": "waiting",
-    "task": "generation",
-    "language": "python",
-    "verdict": "pass",
-    "contradictory": False,
-    "task_name": "code generation",
-    "instruction": "Write a Python function that adds a prefix to selected lines of a text.",
-    "snippet": "Lib/textwrap.py indent",
-    "revision": 0,
-    "created_at": "2026-11-22T10:00:00Z",
-}
-_LEASE: JsonDict = {"token": "Zk3v...", "expires_at": "2026-11-22T10:10:00Z"}
+from app.review.examples import DECISION, INSTANCE, LEASE, ROW
 
 
 class _Shape(BaseModel):
@@ -120,7 +90,7 @@ class CallShape(_Shape):
 
 
 class DecisionShape(_Shape):
-    model_config = ConfigDict(json_schema_extra={"examples": [_DECISION]})
+    model_config = ConfigDict(json_schema_extra={"examples": [DECISION]})
 
     id: int
     instance_id: int
@@ -161,6 +131,8 @@ class SimilarShape(_Shape):
 class InstanceShape(_Shape):
     """One instance with everything that is known about it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [INSTANCE]})
+
     id: int
     project: str
     run_id: int
@@ -193,7 +165,7 @@ class InstanceShape(_Shape):
 class InstanceRow(_Shape):
     """An instance in a list: light, without snippet, information and solution."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ROW]})
+    model_config = ConfigDict(json_schema_extra={"examples": [ROW]})
 
     id: int
     status: str
@@ -209,7 +181,7 @@ class InstanceRow(_Shape):
 
 
 class LeaseShape(_Shape):
-    model_config = ConfigDict(json_schema_extra={"examples": [_LEASE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [LEASE]})
 
     token: str
     expires_at: datetime
@@ -217,6 +189,8 @@ class LeaseShape(_Shape):
 
 class CardShape(_Shape):
     """An instance in the caller's hands until `lease.expires_at`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"instance": INSTANCE, "lease": LEASE}]})
 
     instance: InstanceShape
     lease: LeaseShape

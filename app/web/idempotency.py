@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from app.errors import Conflict, InvalidInput
 from app.storage.tables import IdempotencyKey
 from app.web.dependencies import ApiCaller, DbSession
+from app.web.problem import REFUSALS
 
 KEPT_HEADERS = ("content-type", "location", "etag", "x-reason")
 MOST_KEY_CHARACTERS = 255
@@ -133,4 +134,10 @@ async def _hash_file(found: Any, file: Any) -> None:
 
 def api_router(**options: Any) -> APIRouter:
     """A router below `/api/v1` for people who sent a token."""
-    return APIRouter(prefix="/api/v1", route_class=ApiRoute, dependencies=[Depends(claim_key)], **options)
+    return APIRouter(
+        prefix="/api/v1",
+        route_class=ApiRoute,
+        dependencies=[Depends(claim_key)],
+        responses=REFUSALS,
+        **options,
+    )
