@@ -203,6 +203,7 @@ def generate(
 ) -> None:
     """Make instances of the newest selection and judge them."""
     from app.generation import offline
+    from app.generation.plan import Wanted
     from app.generation.queries import newest_completed_selection
     from app.generation.service import start_generation
 
@@ -213,9 +214,7 @@ def generate(
         selection = newest_completed_selection(session, there.id)
         one_each = len(asked) * (selection.k if selection else 1)
         shares = dict.fromkeys(map(str, asked), 1.0)
-        return start_generation(
-            session, there, None, tasks=shares, count=count or one_each, budget_usd=budget
-        )
+        return start_generation(session, there, Wanted(shares, count or one_each, budget_usd=budget), None)
 
     _work([start], as_json=as_json)
 

@@ -6,6 +6,7 @@ from fastapi import Body, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.generation import service
+from app.generation.plan import Wanted
 from app.web.dependencies import AdminProject, ApiCaller, DbSession
 from app.web.idempotency import api_router
 
@@ -63,7 +64,7 @@ def start_generation(
     session: DbSession, project: AdminProject, caller: ApiCaller, asked: Asked, response: Response
 ) -> StartedGeneration:
     """Generate and judge instances from a selection's picks. Workers do it; `Location` is the run."""
-    run = service.start_generation(session, project, caller.person.id, **dict(asked))
+    run = service.start_generation(session, project, Wanted(**dict(asked)), caller.person)
     response.headers["Location"] = f"/api/v1/projects/{project.slug}/runs/{run.id}"
     return StartedGeneration.model_validate(run)
 
@@ -71,6 +72,6 @@ def start_generation(
 @router.post("/projects/{project}/generations/estimate")
 def estimate_generation(session: DbSession, project: AdminProject, asked: Asked) -> PriceEstimate:
     """What the same request would probably cost. Nothing is started."""
-    found = service.estimate(session, service.check_order(session, project, **dict(asked)))
+    found = service.estimate(session, service.check_order(session, project, Wanted(**dict(asked))))
     cost = None if found.cost_micro is None else found.cost_micro / 1_000_000
     return PriceEstimate(cost_usd=cost, input_tokens=found.input_tokens, output_tokens=found.output_tokens)

@@ -1,10 +1,9 @@
 """The form that starts a run: what stands in it, and what it asks for. Pure."""
 
-from typing import Any
-
 from pydantic import BaseModel, Field
 
 from app.errors import InvalidInput
+from app.generation.plan import Wanted
 from app.pipeline import OFFLINE, Task
 
 USUAL_COUNT = "200"
@@ -34,22 +33,22 @@ class GenerationForm(BaseModel):
         return str(getattr(self, task.value))
 
 
-def asked(form: GenerationForm) -> dict[str, Any]:
-    """The arguments of `start_generation`. Raises InvalidInput naming the field that is no number.
+def asked(form: GenerationForm) -> Wanted:
+    """What the form asks for. Raises InvalidInput naming the field that is no number.
 
     The offline teacher is not asked for what it cannot do: the field of translation is closed then.
     """
     tasks = [task for task in Task if task is not Task.TRANSLATION or form.generator != OFFLINE]
     shares = {task.value: _number(form.share(task) or "0", task.value) for task in tasks}
-    return {
-        "selection_id": _whole(form.selection_id, "selection_id") if form.selection_id else None,
-        "tasks": shares,
-        "count": _whole(form.count, "count"),
-        "generator": form.generator.strip() or None,
-        "discriminator": form.discriminator.strip() or None,
-        "budget_usd": _number(form.budget_usd, "budget_usd") if form.budget_usd.strip() else None,
-        "seed": _whole(form.seed or "0", "seed"),
-    }
+    return Wanted(
+        selection_id=_whole(form.selection_id, "selection_id") if form.selection_id else None,
+        tasks=shares,
+        count=_whole(form.count, "count"),
+        generator=form.generator.strip() or None,
+        discriminator=form.discriminator.strip() or None,
+        budget_usd=_number(form.budget_usd, "budget_usd") if form.budget_usd.strip() else None,
+        seed=_whole(form.seed or "0", "seed"),
+    )
 
 
 def _whole(text: str, field: str) -> int:

@@ -63,7 +63,7 @@ def start_generation(
     form: Annotated[GenerationForm, Form()],
 ) -> Response:
     try:
-        run = service.start_generation(session, project, person.id, **asked(form))
+        run = service.start_generation(session, project, asked(form), person)
     except (InvalidInput, Conflict):
         context = _form_context(session, project, form)
         return render(request, "generation/new.html", status=422, **context)
@@ -90,7 +90,7 @@ def _form_context(session: Session, project: Project, form: GenerationForm) -> d
     counts: dict[Task, int] = {}
     estimate = None
     try:
-        order = service.check_order(session, project, **asked(form))
+        order = service.check_order(session, project, asked(form))
         counts, estimate = order.counts, service.estimate(session, order)
     except InvalidInput as error:
         errors[error.field or ""] = str(error)

@@ -2,11 +2,29 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 from app.generation.tasks import BUG_KINDS, target_languages
 from app.pipeline import LANGUAGES, Task
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run should make.
+
+    Without `selection_id` it draws from the newest completed selection; without models from the configured
+    ones; without a budget (USD) there is no cap.
+    """
+
+    tasks: Mapping[str, float]  # the share of each
+    count: int  # instances over all tasks
+    selection_id: int | None = None
+    generator: str | None = None
+    discriminator: str | None = None
+    budget_usd: float | None = None
+    seed: int = 0
 
 
 class Material(NamedTuple):

@@ -12,11 +12,11 @@ from app.engine.money import rate_of
 from app.engine.runs import open_run
 from app.errors import Conflict, InvalidInput
 from app.generation import offline, prompts, queries
-from app.generation.plan import plan_instances, shares_to_counts
+from app.generation.plan import Wanted, plan_instances, shares_to_counts
 from app.pipeline import OFFLINE, RunKind, Stage, Task
 from app.settings import settings
 from app.storage.bank import keep_templates
-from app.storage.tables import Project, Run, Selection
+from app.storage.tables import Person, Project, Run, Selection
 
 MOST_INSTANCES = 1_000_000
 SUGGESTED_BUDGET_USD = 5.0
@@ -48,42 +48,20 @@ class Estimate(NamedTuple):
     output_tokens: int
 
 
-def start_generation(
-    session: Session,
-    project: Project,
-    person_id: int | None,
-    *,
-    tasks: Mapping[str, float],
-    count: int,
-    selection_id: int | None = None,
-    generator: str | None = None,
-    discriminator: str | None = None,
-    budget_usd: float | None = None,
-    seed: int = 0,
-) -> Run:
-    """Open a run that makes `count` instances, `tasks` giving each task's share.
+def start_generation(session: Session, project: Project, wanted: Wanted, person: Person | None) -> Run:
+    """Open a run that makes what is wanted.
 
-    Without `selection_id` from the newest completed selection, without models by the configured ones. What it
-    was asked, the exact number of each task, its templates and the cases it may draw from are frozen with it.
-    Raises InvalidInput naming the field, and Conflict where the project has no completed selection.
+    What it was asked, the exact number of each task, its templates and the cases it may draw from are frozen
+    with it. Raises InvalidInput naming the field, and Conflict where the project has no completed selection.
     """
-    order = check_order(
-        session,
-        project,
-        tasks=tasks,
-        count=count,
-        selection_id=selection_id,
-        generator=generator,
-        discriminator=discriminator,
-        budget_usd=budget_usd,
-        seed=seed,
-    )
+    order = check_order(session, project, wanted)
+    person_id = person.id if person else None
     templates = [prompts.template(task) for task in order.counts]
     params = {
         "selection_id": order.selection.id,
         "tasks": order.shares,
         "counts": order.counts,
-        "count": count,
+        "count": wanted.count,
         "generator": order.generator,
         "discriminator": order.discriminator,
         "seed": order.seed,
@@ -95,7 +73,7 @@ def start_generation(
         person_id,
         RunKind.GENERATE,
         params,
-        total=count,
+        total=wanted.count,
         budget_micro=order.budget_micro,
     )
     keep_templates(session, templates)
@@ -108,36 +86,25 @@ def start_generation(
     return run
 
 
-def check_order(
-    session: Session,
-    project: Project,
-    *,
-    tasks: Mapping[str, float],
-    count: int,
-    selection_id: int | None = None,
-    generator: str | None = None,
-    discriminator: str | None = None,
-    budget_usd: float | None = None,
-    seed: int = 0,
-) -> Order:
+def check_order(session: Session, project: Project, wanted: Wanted) -> Order:
     """What `start_generation` would start. Raises what it would raise."""
-    if not 1 <= count <= MOST_INSTANCES:
+    if not 1 <= wanted.count <= MOST_INSTANCES:
         raise InvalidInput(f"count must be from 1 to {MOST_INSTANCES:,}", "count")
-    if not 0 <= seed <= _LARGEST_SEED:
+    if not 0 <= wanted.seed <= _LARGEST_SEED:
         raise InvalidInput(f"seed must be from 0 to {_LARGEST_SEED}", "seed")
-    generator = _model(generator or settings().generator_model, "generator")
-    discriminator = _model(discriminator or settings().discriminator_model, "discriminator")
-    shares = _shares(tasks)
+    generator = _model(wanted.generator or settings().generator_model, "generator")
+    discriminator = _model(wanted.discriminator or settings().discriminator_model, "discriminator")
+    shares = _shares(wanted.tasks)
     if generator == OFFLINE:
         _refuse_what_needs_a_model(shares)
+    models = {"generator": generator, "discriminator": discriminator}
     return Order(
-        selection=_selection(session, project, selection_id),
-        counts=shares_to_counts(shares, count),
+        selection=_selection(session, project, wanted.selection_id),
+        counts=shares_to_counts(shares, wanted.count),
         shares=shares,
-        generator=generator,
-        discriminator=discriminator,
-        budget_micro=_budget(session, budget_usd, {"generator": generator, "discriminator": discriminator}),
-        seed=seed,
+        **models,
+        budget_micro=_budget(session, wanted.budget_usd, models),
+        seed=wanted.seed,
     )
 
 

@@ -14,10 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.console.service import create_project
-from app.generation.service import start_generation
+from app.generation import service as generation
 from app.ingestion.service import start_ingest
 from app.pipeline import OFFLINE, UNFINISHED_RUNS, RunKind, Task
-from app.selection.service import Wanted, start_selection
+from app.selection import service as selection
 from app.storage.tables import Project, Run
 
 SLUG = "demo"
@@ -65,14 +65,13 @@ def _ingest(session: Session, project: Project) -> Run:
 
 
 def _select(session: Session, project: Project) -> Run:
-    return start_selection(session, project, Wanted(k=PICKS), None)
+    return selection.start_selection(session, project, selection.Wanted(k=PICKS), None)
 
 
 def _generate(session: Session, project: Project) -> Run:
     tasks = {task.value: 1.0 for task in (Task.SUMMARIZATION, Task.GENERATION, Task.REPAIR)}
-    return start_generation(
-        session, project, None, tasks=tasks, count=INSTANCES, generator=OFFLINE, discriminator=OFFLINE
-    )
+    wanted = generation.Wanted(tasks, INSTANCES, generator=OFFLINE, discriminator=OFFLINE)
+    return generation.start_generation(session, project, wanted, None)
 
 
 def _first_run(session: Session, project_id: int, kind: RunKind) -> Run | None:

@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput
+from app.generation.plan import Wanted
 from app.generation.service import check_order, estimate, start_generation
 from app.pipeline import InstanceStatus, RunKind, RunState, Stage, Task
 from app.prompting.exemplars import Case, exemplar_of
@@ -53,7 +54,7 @@ def project_with_picks(session: Session, picks: int = 3) -> Project:
 
 
 def start(session: Session, project: Project, **values: Any) -> Any:
-    return start_generation(session, project, None, **({"tasks": OFFLINE_MIX, "count": 6} | values))
+    return start_generation(session, project, Wanted(**({"tasks": OFFLINE_MIX, "count": 6} | values)), None)
 
 
 def test_a_run_has_its_instances_items_and_templates_from_the_start(session: Session) -> None:
@@ -139,7 +140,7 @@ def test_an_estimate_grows_with_the_count_and_is_unknown_without_a_price(session
     session.flush()
 
     def cost(count: int, **models: str) -> int | None:
-        order = check_order(session, project, tasks={"repair": 1.0}, count=count, **models)
+        order = check_order(session, project, Wanted({"repair": 1.0}, count, **models))
         return estimate(session, order).cost_micro
 
     one, hundred = cost(1, generator="cheap"), cost(100, generator="cheap")
