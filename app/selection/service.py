@@ -81,7 +81,9 @@ def select(session: Session, run: Run) -> Iterator[None]:
         _settle_embedder(session, run, selection)
         yield
     assert selection.embedder is not None
-    yield from _embed_missing(session, pool, load(selection.embedder, embedders_folder()))
+    for embedded in _embed_missing(session, pool, load(selection.embedder, embedders_folder())):
+        run.progress = run.progress | {"embedded": embedded}
+        yield
 
     vectors = queries.vectors_of(session, pool, selection.embedder)
     yield  # no transaction stays open while we compute
@@ -92,6 +94,7 @@ def select(session: Session, run: Run) -> Iterator[None]:
     for choice in islice(farthest_first(vectors.points[usable], selection.seed), selection.k):
         choices.append(choice)
         if len(choices) % _PICKS_PER_STEP == 0:
+            run.progress = run.progress | {"picked": len(choices)}
             yield
     _keep(session, run, selection, Chosen(vectors, usable, choices))
 
@@ -144,13 +147,15 @@ def _settle_embedder(session: Session, run: Run, selection: Selection) -> None:
     run.progress = run.progress | {"fitted_on": last.snippets}
 
 
-def _embed_missing(session: Session, pool: Pool, embedder: HashedEmbedder) -> Iterator[None]:
-    after = 0
+def _embed_missing(session: Session, pool: Pool, embedder: HashedEmbedder) -> Iterator[int]:
+    """Embed a thousand snippets per step; yields how many this job has embedded so far."""
+    after = embedded = 0
     while batch := queries.snippets_to_embed(session, pool, embedder.name, after, _BATCH_ROWS):
         snippet_ids, texts = [row[0] for row in batch], [row[1] for row in batch]
         queries.keep_vectors(session, embedder.name, snippet_ids, embedder.embed(texts))
         after = snippet_ids[-1]
-        yield
+        embedded += len(batch)
+        yield embedded
 
 
 def _distinct_rows(points: Matrix) -> IntArray:
