@@ -69,7 +69,7 @@ def test_an_unusable_reply_is_asked_again_twice_with_what_was_wrong_and_then_cou
 
 
 def test_a_passing_fault_is_tried_again_later(sessions: Sessions, start_run: Start, drained: Drained) -> None:
-    fault = ProviderError(Failure.TRANSIENT, "http_503", "busy")
+    fault = ProviderError(Failure.TRANSIENT, "http_503", "busy", retry_after=30)
     client = ScriptedLLM([fault, "fine"])
     run_id = start_run(1)
 
