@@ -46,12 +46,27 @@ MODEL_STAGES = (Stage.GENERATE, Stage.DISCRIMINATE)
 
 
 class ItemState(StrEnum):
+    PARKED = "parked"  # planned, but only done if its lane's goal needs it
     PENDING = "pending"
     LEASED = "leased"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
+
+
+OPEN_ITEMS = (ItemState.PARKED, ItemState.PENDING, ItemState.LEASED)
+
+
+class Priority(StrEnum):
+    """How much of the calls in flight a run gets beside others."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+WEIGHT_OF_PRIORITY = {Priority.LOW: 1, Priority.NORMAL: 4, Priority.HIGH: 16}
 
 
 class Outcome(StrEnum):

@@ -1,5 +1,6 @@
 """Configuration from the environment and `.env`. Frozen; secrets are never printed."""
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
@@ -54,6 +55,12 @@ class Settings(BaseSettings):
         if self.secure_cookies is not None:
             return self.secure_cookies
         return self.breakwater_env == "production"
+
+    @property
+    def provider_account(self) -> str:
+        """A name for what a provider counts calls against, its address and the key; neither can be read in it."""
+        key = self.openai_api_key.get_secret_value() if self.openai_api_key else ""
+        return hashlib.sha256(f"{self.openai_base_url}\n{key}".encode()).hexdigest()[:16]
 
     @property
     def has_model(self) -> bool:

@@ -120,6 +120,8 @@ def _faults(tree: Tree) -> Iterator[Fault]:
             yield Fault(node.start_point.row + 1, _in_words(node))
         elif node.has_error:
             waiting.extend(reversed(node.children))
+    if not found:  # some errors lie in nodes that the tree does not show
+        yield Fault(1, "does not parse")
 
 
 def _in_words(node: Node) -> str:

@@ -1,9 +1,11 @@
 """What the engine asks of discrimination. Touches the database through its session; commits nothing."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from app.discrimination import prompts, queries
-from app.discrimination.mechanical import machine_answers
+from app.discrimination.mechanical import Evidence, machine_answers
 from app.discrimination.offline import no_opinion, silence
 from app.discrimination.opinion import (
     analysis,
@@ -14,95 +16,132 @@ from app.discrimination.opinion import (
     priority,
 )
 from app.discrimination.parsing import Opinion, opinion
+from app.discrimination.queries import Judgement
 from app.discrimination.rubric import asked_of, rules_hash, rules_of
 from app.engine.handlers import Ending
-from app.errors import Unparsable
+from app.errors import DomainError, Unparsable
 from app.pipeline import OFFLINE, OUTCOME_OF_VERDICT, Finding, InstanceStatus, Stage, Task, Verdict
-from app.prompting.exemplars import Case, draw_exemplars, draw_seed
-from app.prompting.prompt import Answered, Prompt, Reply
+from app.prompting.exemplars import Case, Drawn, draw_exemplars, draw_seed
+from app.prompting.prompt import Answered, Prompt
 from app.prompting.reading import REPAIRED
-from app.storage.bank import cases_of, keep_templates, snapshot_of
+from app.storage.bank import Bank, keep_templates, reply_of
 from app.storage.tables import Call, Instance, WorkItem
 
 
 class DiscriminationHandler:
-    """Asks for a verdict on the instance `item.source_id` and keeps it, rule by rule."""
+    """Asks for verdicts on the instances `item.source_id` and keeps them, rule by rule."""
 
-    def prepare(self, session: Session, item: WorkItem) -> Prompt | Answered:
-        """The question, or the offline judge's silence."""
-        instance, run = queries.asked_about(session, item.source_id)
-        task = Task(instance.task)
-        keep_templates(session, (prompts.template(task), prompts.rules_template(task)))
-        if run.params["discriminator"] == OFFLINE:
-            return silence(asked_of(task), rules_hash(task))
-        seed = draw_seed(run.params["seed"], Stage.DISCRIMINATE, instance.text_hash)
-        snapshot = snapshot_of(session, run.id, task)
-        drawn = draw_exemplars(snapshot, seed, task, instance.language)
-        prompt = prompts.ask(queries.judged(instance), *cases_of(session, drawn))
-        return prompt._replace(good_exemplar_id=drawn.good, bad_exemplar_id=drawn.bad)
+    def __init__(self) -> None:
+        self._bank = Bank()
 
-    def record(self, session: Session, item: WorkItem, call: Call) -> Ending:
-        """Keep the answers; `overall` follows from them and from what the machine found."""
-        instance = session.get_one(Instance, item.source_id)
-        task = Task(instance.task)
-        said = _said(call, task)
-        if said.repaired:
-            call.error_code = REPAIRED
-        evidence = queries.evidence_about(session, instance)
-        by_machine = machine_answers(queries.judged(instance), evidence)
-        answers = merged(rules_of(task), said.answers, by_machine)
-        verdict = overall(answers)
-        contradictory = is_contradictory(verdict, said.claimed)
-        queries.keep_verdict(
-            session,
-            instance,
-            call,
-            verdict,
-            answers,
-            claimed=said.claimed,
-            contradictory=contradictory,
-            rules_hash=rules_hash(task),
+    def prepare(self, session: Session, items: Sequence[WorkItem]) -> Sequence[Prompt | Answered]:
+        """The questions, or the offline judge's silence."""
+        silent: dict[int, Answered] = {}
+        asked: dict[int, tuple[prompts.Judged, Drawn]] = {}
+        tasks: set[Task] = set()
+        for instance, run in queries.asked_about(session, [item.source_id for item in items]):
+            task = Task(instance.task)
+            tasks.add(task)
+            if run.params["discriminator"] == OFFLINE:
+                silent[instance.id] = silence(asked_of(task), rules_hash(task))
+            else:
+                seed = draw_seed(run.params["seed"], Stage.DISCRIMINATE, instance.text_hash)
+                snapshot = self._bank.snapshot(session, run.id, task)
+                drawn = draw_exemplars(snapshot, seed, task, instance.language)
+                asked[instance.id] = (queries.judged(instance), drawn)
+        keep_templates(
+            session, [make(task) for task in tasks for make in (prompts.template, prompts.rules_template)]
         )
-        if is_settled(answers):
-            case = Case(
-                instance.instruction,
-                instance.information,
-                instance.solution,
-                is_good=verdict is Verdict.PASS,
-                analysis=analysis(answers),
-            )
-            queries.keep_judged_case(session, instance, case)
-        evidence_failed = any(found.result is Finding.FAIL for found in evidence.values())
-        return _await_a_person(instance, verdict, contradictory, evidence_failed)
+        cases = self._bank.cases(session, [drawn for _, drawn in asked.values()])
+        questions = {
+            instance_id: prompts.ask(judged, *drawn.of(cases))._replace(**drawn.columns())
+            for instance_id, (judged, drawn) in asked.items()
+        }
+        return [silent.get(item.source_id) or questions[item.source_id] for item in items]
+
+    def record(
+        self, session: Session, answered: Sequence[tuple[WorkItem, Call]]
+    ) -> Sequence[Ending | DomainError]:
+        """Keep the answers; `overall` follows from them and from what the machine found."""
+        instances = queries.instances(session, [item.source_id for item, _ in answered])
+        evidence = queries.evidence_about(session, instances)
+        endings: list[Ending | DomainError] = []
+        judgements: list[Judgement] = []
+        for item, call in answered:
+            instance = instances[item.source_id]
+            try:
+                said = _said(call, Task(instance.task))
+            except Unparsable as error:
+                endings.append(error)
+                continue
+            if said.repaired:
+                call.error_code = REPAIRED
+            found = evidence.get(instance.id, {})
+            judgement = _judgement(instance, call, said, found)
+            judgements.append(judgement)
+            endings.append(_await_a_person(judgement, found))
+        queries.keep_verdicts(session, judgements)
+        queries.keep_judged_cases(
+            session, [(one.instance, _case_of(one)) for one in judgements if is_settled(one.answers)]
+        )
+        return endings
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
         """No readable verdict is an outcome of its own, never a "no": a person decides without one."""
         instance = session.get_one(Instance, item.source_id)
-        queries.keep_verdict(
-            session,
+        judgement = Judgement(
             instance,
             call,
             Verdict.INVALID,
             (),
-            contradictory=False,
+            rules_hash(Task(instance.task)),
             why_invalid=f"{error.code}: {error}",
-            rules_hash=rules_hash(Task(instance.task)),
         )
-        return _await_a_person(instance, Verdict.INVALID, contradictory=False, evidence_failed=False)
+        queries.keep_verdicts(session, [judgement])
+        return _await_a_person(judgement, {})
 
 
 def _said(call: Call, task: Task) -> Opinion:
     if call.model == OFFLINE:
         return Opinion(no_opinion(asked_of(task)), claimed=None, repaired=False)
-    return opinion(Reply(call.reply or "", call.finish_reason or "", call.refusal), asked_of(task))
+    return opinion(reply_of(call), asked_of(task))
 
 
-def _await_a_person(
-    instance: Instance, verdict: Verdict, contradictory: bool, evidence_failed: bool
-) -> Ending:
+def _judgement(instance: Instance, call: Call, said: Opinion, evidence: Evidence) -> Judgement:
+    task = Task(instance.task)
+    answers = merged(rules_of(task), said.answers, machine_answers(queries.judged(instance), evidence))
+    verdict = overall(answers)
+    return Judgement(
+        instance,
+        call,
+        verdict,
+        answers,
+        rules_hash(task),
+        claimed=said.claimed,
+        contradictory=is_contradictory(verdict, said.claimed),
+    )
+
+
+def _case_of(judgement: Judgement) -> Case:
+    instance = judgement.instance
+    return Case(
+        instance.instruction,
+        instance.information,
+        instance.solution,
+        is_good=judgement.overall is Verdict.PASS,
+        analysis=analysis(judgement.answers),
+    )
+
+
+def _await_a_person(judgement: Judgement, evidence: Evidence) -> Ending:
     """Whatever the verdict says, a person can see the instance: nothing that was rejected is dropped."""
+    instance, verdict = judgement.instance, judgement.overall
     instance.status = InstanceStatus.WAITING
     instance.verdict = verdict
-    instance.contradictory = contradictory
-    instance.priority = priority(verdict, contradictory=contradictory, evidence_failed=evidence_failed)
+    instance.contradictory = judgement.contradictory
+    instance.priority = priority(
+        verdict,
+        contradictory=judgement.contradictory,
+        evidence_failed=any(found.result is Finding.FAIL for found in evidence.values()),
+    )
     return Ending(outcome=OUTCOME_OF_VERDICT[verdict])

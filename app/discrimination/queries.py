@@ -1,8 +1,10 @@
 """What discrimination reads and writes: the instance, its evidence, verdicts, judged cases."""
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -25,11 +27,17 @@ from app.storage.tables import (
 JUDGED_CASES_CAP = 100  # of one task, language and side in a project's bank
 
 
-def asked_about(session: Session, instance_id: int) -> tuple[Instance, Run]:
-    """An instance with the run it is judged in, in one query."""
-    statement = select(Instance, Run).join(Run, Run.id == Instance.run_id).where(Instance.id == instance_id)
-    instance, run = session.execute(statement).one()
-    return instance, run
+def asked_about(session: Session, instance_ids: Collection[int]) -> Iterable[tuple[Instance, Run]]:
+    """Instances with the runs that they are judged in, in one query."""
+    statement = (
+        select(Instance, Run).join(Run, Run.id == Instance.run_id).where(Instance.id.in_(instance_ids))
+    )
+    return session.execute(statement)
+
+
+def instances(session: Session, instance_ids: Collection[int]) -> dict[int, Instance]:
+    found = session.scalars(select(Instance).where(Instance.id.in_(instance_ids)))
+    return {instance.id: instance for instance in found}
 
 
 def judged(instance: Instance) -> Judged:
@@ -43,29 +51,49 @@ def judged(instance: Instance) -> Judged:
     )
 
 
-def evidence_about(session: Session, instance: Instance) -> Findings:
-    """What was found about the instance's current revision, by kind."""
-    statement = select(Evidence.kind, Evidence.result, Evidence.detail).where(
-        Evidence.instance_id == instance.id, Evidence.revision == instance.revision
+def evidence_about(session: Session, instance_ids: Collection[int]) -> Mapping[int, Findings]:
+    """What was found about the current revision of each instance, by kind."""
+    statement = (
+        select(Evidence.instance_id, Evidence.kind, Evidence.result, Evidence.detail)
+        .join(Instance, (Instance.id == Evidence.instance_id) & (Instance.revision == Evidence.revision))
+        .where(Instance.id.in_(instance_ids))
     )
-    return {kind: Found(Finding(result), detail) for kind, result, detail in session.execute(statement)}
+    findings: dict[int, dict[str, Found]] = defaultdict(dict)
+    for instance_id, kind, result, detail in session.execute(statement):
+        findings[instance_id][kind] = Found(Finding(result), detail)
+    return findings
 
 
-def keep_verdict(
-    session: Session,
-    instance: Instance,
-    call: Call,
-    verdict: Verdict,
-    answers: Sequence[Answered],
-    **columns: object,
-) -> VerdictRow:
-    """Add a verdict on the instance's current revision, with its answers rule by rule."""
-    row = VerdictRow(
-        instance_id=instance.id, call_id=call.id, revision=instance.revision, overall=verdict, **columns
-    )
-    session.add(row)
-    session.flush()
+class Judgement(NamedTuple):
+    """A verdict on the current revision of an instance, with its answers rule by rule."""
+
+    instance: Instance
+    call: Call
+    overall: Verdict
+    answers: Sequence[Answered]
+    rules_hash: str
+    claimed: str | None = None
+    contradictory: bool = False
+    why_invalid: str | None = None
+
+
+def keep_verdicts(session: Session, judgements: Sequence[Judgement]) -> None:
     rows = [
+        VerdictRow(
+            instance_id=one.instance.id,
+            call_id=one.call.id,
+            revision=one.instance.revision,
+            overall=one.overall,
+            claimed=one.claimed,
+            contradictory=one.contradictory,
+            why_invalid=one.why_invalid,
+            rules_hash=one.rules_hash,
+        )
+        for one in judgements
+    ]
+    session.add_all(rows)
+    session.flush()
+    answers = [
         {
             "verdict_id": row.id,
             "rule": answer.rule.rule,
@@ -75,31 +103,43 @@ def keep_verdict(
             "answer": answer.answer,
             "reason": answer.reason,
         }
-        for answer in answers
+        for row, one in zip(rows, judgements, strict=True)
+        for answer in one.answers
     ]
-    if rows:
-        session.execute(insert(RuleAnswer), rows)
-    return row
+    if answers:
+        session.execute(insert(RuleAnswer), answers)
 
 
-def keep_judged_case(session: Session, instance: Instance, case: Case) -> None:
-    """Put a judged case into the project's bank, unless its text is there or the bank is full.
+def keep_judged_cases(session: Session, cases: Sequence[tuple[Instance, Case]]) -> None:
+    """Put judged cases into the bank of their project, but those whose text is there or whose place is full.
 
-    Nothing judged in this run can come back in it: a run draws from the snapshot frozen at its start.
+    Nothing judged in a run can come back in it: a run draws from the snapshot frozen at its start.
     """
-    kept = select(func.count()).where(
-        Exemplar.project_id == instance.project_id,
-        Exemplar.task == instance.task,
-        Exemplar.is_good == case.is_good,
-        Exemplar.language == instance.language,
-        Exemplar.origin == "judge",
-    )
-    if session.scalars(kept).one() >= JUDGED_CASES_CAP:
+    if not cases:
         return
-    row = {
-        **exemplar_of(instance.task, instance.language, case),
-        "project_id": instance.project_id,
-        "instance_id": instance.id,
-        "origin": "judge",
-    }
-    session.execute(postgresql.insert(Exemplar).values(row).on_conflict_do_nothing())
+    kinds = {_kind_of(instance, case) for instance, case in cases}
+    columns = (Exemplar.project_id, Exemplar.task, Exemplar.language, Exemplar.is_good)
+    statement = (
+        select(*columns, func.count())
+        .where(tuple_(*columns).in_(kinds), Exemplar.origin == "judge")
+        .group_by(*columns)
+    )
+    kept = Counter({(row[0], row[1], row[2], row[3]): row[4] for row in session.execute(statement)})
+    rows: list[dict[str, Any]] = []
+    for instance, case in cases:
+        kind = _kind_of(instance, case)
+        if kept[kind] >= JUDGED_CASES_CAP:
+            continue
+        kept[kind] += 1
+        case_columns = exemplar_of(instance.task, instance.language, case)
+        rows.append(
+            case_columns | {"project_id": instance.project_id, "instance_id": instance.id, "origin": "judge"}
+        )
+    if rows:
+        # In one order everywhere: two groups with the same texts must not wait for each other.
+        rows.sort(key=lambda row: str(row["content_hash"]))
+        session.execute(postgresql.insert(Exemplar).values(rows).on_conflict_do_nothing())
+
+
+def _kind_of(instance: Instance, case: Case) -> tuple[int, str, str, bool]:
+    return instance.project_id, instance.task, instance.language, case.is_good

@@ -1,56 +1,59 @@
 """The drain loop: claim, ask, record, with many calls in flight and no transaction open across any of them.
 
-One thread talks to the database; one long-lived asyncio loop beside it holds the calls. A slice ends when its
-time is over or nothing is left to claim, and never leaves a call behind.
+Two threads for a process. The asyncio loop holds the calls; a call that lands frees its place there for the next
+question, which has been claimed, prepared and paid for ahead. The other thread talks to the database, in groups and
+a few times a second, so that the calls never wait for it. It outlives the slices: a slice only says how long it may
+claim, so that calls still in flight at its end do not keep the next one waiting.
 """
 
 import asyncio
-import random
+import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.engine.calls import close_call, close_failed_call, open_call, record_offline, usable_tries
+from app.engine.asking import take_off
+from app.engine.goals import steer
 from app.engine.handlers import Handlers
-from app.engine.items import LeaseLost, claim, fail, finish, put_back, renew
-from app.engine.money import rate_of, reserve
+from app.engine.items import renew, seconds_until_due
 from app.engine.process import Process
-from app.engine.runs import complete_runs, hold_run, mark_started, tell
-from app.errors import DomainError, Unparsable
-from app.llm.client import Client, Failure, ProviderError
-from app.pipeline import Stage
-from app.prompting.prompt import Answered, Prompt, Reply
-from app.prompting.repeating import again
-from app.storage.tables import Call, Run, WorkItem
+from app.engine.recording import CalledBack, Landed, land
+from app.engine.runs import cancel_stragglers, complete_runs, hold_run
+from app.llm.client import Client, Failure, Limits, ProviderError
+from app.llm.limiter import Limiter
+from app.pipeline import MODEL_STAGES, RunState
+from app.prompting.prompt import Prompt
+from app.storage.tables import RateLimit, Run, WorkItem
 
-# Finish what was begun before beginning more: a judged instance can reach a person.
-_STAGES = ((Stage.DISCRIMINATE, "discriminator"), (Stage.GENERATE, "generator"))
-_MODEL_OF = dict(_STAGES)
-
-_USABLE_TRIES = 3  # a question, and two more with a changed request
-_MOST_CALLS = 8  # of any kind, for one item
+_TURN_S = 0.08  # between two turns while calls are in flight: long enough to work in groups
+_QUIET_S = 0.5  # the longest sleep while there is something to wait for
+_LINGER_S = 5.0  # a try that is due sooner is waited for; the clock's tick finds the others
 _RENEW_EVERY_S = 5.0
+_LIMITS_KEPT_S = 5.0
 _GRACE_S = 4.0  # for replies after a stop was asked for; the supervisor kills after eight
-_GROUP = 64  # results written in one transaction
+_GROUP = 256  # replies recorded in one transaction
+_DOWN_AFTER_S = 180.0  # without any success
 
 _log = structlog.get_logger()
 
 
-class _Answer(NamedTuple):
-    reply: Reply | ProviderError
-    latency_ms: int
+@dataclass
+class _Flight:
+    """A call from its departure to its landing. Only the loop's thread changes it."""
 
-
-class _Flight(NamedTuple):
     item: WorkItem
-    call: Call
-    future: "Future[_Answer]"
+    call_id: int
+    model: str
+    prompt: Prompt
+    limits: Limits
+    task: "asyncio.Task[Landed] | None" = None
+    was_sent: bool = False
 
 
 class Drain:
@@ -61,6 +64,7 @@ class Drain:
         sessions: sessionmaker[Session],
         handlers: Handlers,
         client: Client,
+        limiter: Limiter,
         loop: asyncio.AbstractEventLoop,
         process: Process,
         in_flight: int,
@@ -69,216 +73,290 @@ class Drain:
         self._sessions = sessions
         self._handlers = handlers
         self._client = client
+        self._limiter = limiter
         self._loop = loop
         self._process = process
-        self._in_flight = in_flight
-        self._flights: dict[int, _Flight] = {}  # by call
-        self._landed: SimpleQueue[int] = SimpleQueue()  # calls with a reply, as the loop puts them
-        self._ready: list[int] = []  # the same, to be recorded next
+        self._places = asyncio.Semaphore(in_flight)
+        self._most_claimed = in_flight + max(2, in_flight // 4)  # some wait for a place to become free
+        self._flights: dict[int, _Flight] = {}  # by call, until its landing is recorded
+        self._landed: SimpleQueue[Landed] = SimpleQueue()
+        self._unrecorded: list[Landed] = []
+        self._limits: dict[str, Limits] = {}
+        self._limits_read_at = self._renew_at = 0.0
+        self._stop_at: float | None = None
+        self._thread: threading.Thread | None = None
+        self._asked = self._served = (
+            0  # slices that were asked for, and the last that found nothing more to do
+        )
+        self._changed = threading.Condition()
+        self._claim_until = 0.0
+        self._closing = False
+
+    # --- slices -------------------------------------------------------------------------------------------
 
     def work(self, seconds: float) -> None:
-        """Claim for up to `seconds`, or until nothing is due; then wait for what is in flight.
+        """Claim for up to `seconds`, or until nothing is due soon and everything has landed.
 
-        When the process is asked to stop, replies have a few seconds to come; later ones are given up, and
-        their items go back into the queue.
+        What is in flight when the time is over lands behind the caller's back. When the process is asked to stop,
+        replies have a few seconds to come; later ones are given up, and their items go back into the queue.
         """
-        closing = time.monotonic() + seconds
-        renew_at = time.monotonic() + _RENEW_EVERY_S
+        with self._changed:
+            self._asked += 1
+            mine = self._asked
+            self._claim_until = time.monotonic() + seconds
+            self._start()
+            self._changed.notify_all()
+        while time.monotonic() < self._claim_until or self._process.is_stopping():
+            with self._changed:
+                if self._changed.wait_for(lambda: self._served >= mine, timeout=_QUIET_S):
+                    return
+                if self._thread is None or not self._thread.is_alive():
+                    raise RuntimeError("the drain's thread has ended; its fault is in the log")
+
+    def close(self) -> None:
+        """Land what is in flight, or call it back after the grace, and end. Closes the client and the limiter, too."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(_GRACE_S + 3)
+        for done in (self._limiter.close(), self._client.close()):
+            asyncio.run_coroutine_threadsafe(done, self._loop).result(_GRACE_S)
+
+    def _start(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while self._turn_until_quiet():
+            pass
+
+    def _turn_until_quiet(self) -> bool:
+        """Take turns until there is nothing more to do, then sleep until the next slice. False: the end."""
+        asked = self._asked
+        while self._turn():
+            asked = self._asked
+        with self._changed:
+            self._served = asked
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closing or self._asked > asked)
+        return not self._closing
+
+    # --- turns --------------------------------------------------------------------------------------------
+
+    def _turn(self) -> bool:
+        """Record what has landed, send what there is room for. Whether there is anything to wait for."""
+        began = time.monotonic()
+        try:
+            self._record_landed()
+            claimed = self._take_off() if self._may_claim() else 0
+            if began >= self._renew_at:
+                self._renew_at = began + _RENEW_EVERY_S
+                self._keep()
+            if not claimed and not self._flights:
+                return self._wait_until_due()
+        except (OperationalError, InterfaceError) as error:
+            # Replies wait in memory meanwhile, and nothing is claimed.
+            _log.warning("database_away", error=str(error).splitlines()[0], waiting=len(self._unrecorded))
+            time.sleep(_QUIET_S)
+            return not self._is_past_grace()
+        self._wait_for_landings(began)
+        return True
+
+    def _may_claim(self) -> bool:
+        return time.monotonic() < self._claim_until and not self._is_stopping() and not self._unrecorded
+
+    def _is_stopping(self) -> bool:
+        stopping = self._closing or self._process.is_stopping()
+        if stopping and self._stop_at is None:
+            self._stop_at = time.monotonic()
+        if self._is_past_grace():
+            self._call_back(self._flights.values())
+        return stopping
+
+    def _is_past_grace(self) -> bool:
+        return self._stop_at is not None and time.monotonic() > self._stop_at + _GRACE_S
+
+    def _record_landed(self) -> None:
         while True:
-            if self._process.is_stopping():
-                closing = min(closing, time.monotonic())
-                if time.monotonic() > closing + _GRACE_S:
-                    self._call_back(self._flights.values())
-            is_open = time.monotonic() < closing
-            taken = self._take_off(self._in_flight - len(self._flights)) if is_open else 0
-            if not self._flights and not taken:
+            self._collect()
+            group = self._unrecorded[:_GROUP]
+            if not group:
                 return
-            self._land()
-            if time.monotonic() >= renew_at:
-                self._keep_leases()
-                self._process.keep_alive()
-                renew_at = time.monotonic() + _RENEW_EVERY_S
+            self._land(group)
+            del self._unrecorded[:_GROUP]
+            for one in group:
+                del self._flights[one.call_id]
+            self._tidy({one.item.run_id for one in group})
 
-    # --- asking -------------------------------------------------------------------------------------------
-
-    def _take_off(self, room: int) -> int:
-        """Claim up to `room` items and send their questions. Returns how many were claimed."""
-        departing: list[tuple[WorkItem, Call, Prompt]] = []
-        with self._sessions.begin() as session:
-            items: list[WorkItem] = []
-            for stage, _ in _STAGES:
-                if room > len(items):
-                    items += claim(session, stage, room - len(items), self._process.owner)
-            if not items:
-                return 0
-            mark_started(session, {item.run_id for item in items})
-            for item in items:
-                departing += self._prepare(session, item)
-            tell(session, {item.run_id for item in items})
-        for item, call, prompt in departing:
-            self._send(item, call, prompt)
-        self._complete()
-        return len(items)
-
-    def _prepare(self, session: Session, item: WorkItem) -> list[tuple[WorkItem, Call, Prompt]]:
-        """The call to send for `item`, if one is needed."""
-        handler = self._handlers[Stage(item.stage)]
+    def _land(self, group: Sequence[Landed]) -> None:
+        """Record a group; one that the database refuses must not keep the others in memory for ever."""
         try:
-            with session.begin_nested():
-                question = handler.prepare(session, item)
-        except DomainError as error:
-            fail(session, item, "not_prepared", str(error))
-            return []
-        if isinstance(question, Answered):
-            self._record(session, item, record_offline(session, item, question))
-            return []
-        if item.error_code is not None and item.error_detail is not None and usable_tries(session, item):
-            question = again(question, item.error_detail)
-        return self._open(session, item, question)
+            with self._sessions.begin() as session:
+                land(session, self._handlers, group)
+        except (OperationalError, InterfaceError):
+            raise
+        except DBAPIError as fault:
+            if len(group) == 1 and isinstance(group[0].outcome, ProviderError):
+                raise
+            _log.error("landing_fault", calls=[one.call_id for one in group], exc_info=fault)
+            for one in group:
+                self._land([one._replace(outcome=_unrecordable(fault)) if len(group) == 1 else one])
 
-    def _open(self, session: Session, item: WorkItem, prompt: Prompt) -> list[tuple[WorkItem, Call, Prompt]]:
-        run = session.get_one(Run, item.run_id)
-        model = str(run.params[_MODEL_OF[Stage(item.stage)]])
-        rate = rate_of(session, model)
-        if rate is None and run.budget_micro is not None:
-            hold_run(session, run.id, f"price of {model} is unknown, and the run has a budget")
-            put_back(session, item)
-            return []
-        call = open_call(session, item, prompt, model, rate)
-        if not reserve(session, run.id, call.reserved_micro):
-            session.delete(call)
-            hold_run(session, run.id, "budget")
-            put_back(session, item, refund=True)
-            return []
-        return [(item, call, prompt)]
-
-    def _send(self, item: WorkItem, call: Call, prompt: Prompt) -> None:
-        future = asyncio.run_coroutine_threadsafe(self._ask(prompt, call.model), self._loop)
-        self._flights[call.id] = _Flight(item, call, future)
-        future.add_done_callback(lambda _, call_id=call.id: self._landed.put(call_id))
-
-    async def _ask(self, prompt: Prompt, model: str) -> _Answer:
-        started = time.monotonic()
-        reply: Reply | ProviderError
+    def _collect(self) -> None:
         try:
-            reply = await self._client.ask(prompt, model)
-        except ProviderError as error:
-            reply = error
-        return _Answer(reply, int((time.monotonic() - started) * 1000))
-
-    # --- recording ----------------------------------------------------------------------------------------
-
-    def _land(self) -> None:
-        """Record the replies that have come in, as a group. While the database is away they wait here."""
-        self._wait_for_replies()
-        group = self._ready[:_GROUP]
-        if not group:
-            return
-        with self._sessions.begin() as session:
-            calls = session.scalars(select(Call).where(Call.id.in_(group)).with_for_update())
-            for call in calls:
-                self._close(session, self._flights[call.id], call)
-            tell(session, {self._flights[call_id].item.run_id for call_id in group})
-        del self._ready[:_GROUP]
-        for call_id in group:
-            del self._flights[call_id]
-        self._complete()
-
-    def _wait_for_replies(self) -> None:
-        if not self._flights:
-            return
-        try:
-            if not self._ready:
-                self._ready.append(self._landed.get(timeout=0.2))
             while True:
-                self._ready.append(self._landed.get_nowait())
+                self._unrecorded.append(self._landed.get_nowait())
         except Empty:
             return
 
-    def _close(self, session: Session, flight: _Flight, call: Call) -> None:
+    def _take_off(self) -> int:
+        """Claim and send as much as there is room for. Returns how many items were claimed."""
+        room = self._most_claimed - len(self._flights)
+        if room <= 0:
+            return 0
+        with self._sessions.begin() as session:
+            taken = take_off(session, self._handlers, self._process.owner, room)
+            limits = self._limits_now(session) if taken.departures else {}
+        flights = [
+            _Flight(one.item, one.call.id, one.call.model, one.prompt, limits.get(one.call.model, Limits()))
+            for one in taken.departures
+        ]
+        self._flights |= {flight.call_id: flight for flight in flights}
+        if flights:
+            self._loop.call_soon_threadsafe(self._send, flights)
+        if taken.claimed > len(flights):  # some ended without a call
+            self._tidy(taken.run_ids)
+        return taken.claimed
+
+    def _wait_until_due(self) -> bool:
+        """With nothing in flight: wait a little for a try that is due soon. Whether there is one."""
+        left = self._claim_until - time.monotonic()
+        if left <= 0 or self._is_stopping():
+            return False
+        with self._sessions() as session:
+            due = seconds_until_due(session, MODEL_STAGES)
+        if due is None or due > min(left, _LINGER_S):
+            return False
+        time.sleep(min(max(due, 0.01), _QUIET_S))
+        return True
+
+    def _wait_for_landings(self, began: float) -> None:
+        """Sleep until something has landed and the turn is over, or at once when nothing is in the air."""
         try:
-            answer = flight.future.result()
-        except CancelledError:  # what the provider did with it nobody knows
-            gone = ProviderError(
-                Failure.TRANSIENT, "called_back", "its worker gave it up", may_be_billed=True
-            )
-            close_failed_call(session, call, gone, 0)
-            self._unless_lost(session, flight.item, lambda: put_back(session, flight.item))
+            if not self._unrecorded and self._landed.empty():
+                self._unrecorded.append(self._landed.get(timeout=_QUIET_S if self._flights else 0))
+        except Empty:
             return
-        if isinstance(answer.reply, ProviderError):
-            close_failed_call(session, call, answer.reply, answer.latency_ms)
-            self._after_failure(session, flight.item, answer.reply)
-            return
-        close_call(session, call, answer.reply, rate_of(session, call.model), answer.latency_ms)
-        if call.cost_micro > call.reserved_micro and rate_of(session, call.model) is not None:
-            hold_run(session, call.run_id, f"call {call.id} was billed above its upper bound")
-        self._record(session, flight.item, call)
+        self._collect()
+        if len(self._flights) > len(self._unrecorded):
+            time.sleep(max(0.0, began + _TURN_S - time.monotonic()))
 
-    def _record(self, session: Session, item: WorkItem, call: Call) -> None:
-        """Let the stage keep the reply, and close the item with it; all of it, or nothing but the raw reply."""
-        handler = self._handlers[Stage(item.stage)]
-        try:
-            with session.begin_nested():
-                finish(session, item, handler.record(session, item, call))
-        except Unparsable as error:
-            self._after_unusable(session, item, call, error)
-        except LeaseLost:
-            _log.info("late_result_ignored", item_id=item.id)
-        except DomainError as error:
-            why = str(error)
-            self._unless_lost(session, item, lambda: fail(session, item, "not_recorded", why))
+    def _tidy(self, run_ids: set[int]) -> None:
+        with self._sessions.begin() as session:
+            steer(session, run_ids)
+            complete_runs(session)
+            cancel_stragglers(session)
 
-    def _after_unusable(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> None:
-        def give_up() -> None:
-            finish(session, item, self._handlers[Stage(item.stage)].give_up(session, item, call, error))
+    # --- calls: in the loop's thread ----------------------------------------------------------------------
 
-        def ask_again() -> None:
-            put_back(session, item, why=(error.code, str(error)))
+    def _send(self, flights: Iterable[_Flight]) -> None:
+        for flight in flights:
+            flight.task = self._loop.create_task(self._ask(flight))
+            flight.task.add_done_callback(self._lander(flight))
 
-        final = error.is_final or usable_tries(session, item) >= _USABLE_TRIES
-        self._unless_lost(session, item, give_up if final else ask_again)
+    async def _ask(self, flight: _Flight) -> Landed:
+        async with (
+            self._places,
+            self._limiter.slot(flight.model, _tokens(flight.prompt), flight.limits) as slot,
+        ):
+            flight.was_sent = True
+            started = time.monotonic()
+            try:
+                outcome = await self._client.ask(flight.prompt, flight.model)
+            except ProviderError as error:
+                outcome = error
+                if error.failure is Failure.FATAL:
+                    self._cancel_unsent(flight.item.run_id)
+            slot.report(outcome)
+        return Landed(flight.call_id, flight.item, outcome, int((time.monotonic() - started) * 1000))
 
-    def _after_failure(self, session: Session, item: WorkItem, error: ProviderError) -> None:
-        why = (error.code, error.detail)
-
-        def act() -> None:
-            if error.failure is Failure.FATAL:
-                put_back(session, item, refund=True, why=why)
-                hold_run(session, item.run_id, f"{error.code}: {error.detail}")
-            elif error.failure is Failure.RATE_LIMITED:
-                put_back(session, item, seconds=error.retry_after or _jitter(1), refund=True, why=why)
-            elif error.failure is Failure.PERMANENT or item.attempts >= _MOST_CALLS:
-                fail(session, item, *why)
+    def _lander(self, flight: _Flight) -> "Callable[[asyncio.Task[Landed]], None]":
+        def landed(task: "asyncio.Task[Landed]") -> None:
+            if task.cancelled():
+                outcome: CalledBack | ProviderError = CalledBack(flight.was_sent)
+            elif (fault := task.exception()) is not None:
+                _log.error("call_fault", call_id=flight.call_id, exc_info=fault)
+                outcome = ProviderError(
+                    Failure.TRANSIENT, "call_fault", repr(fault), may_be_billed=flight.was_sent
+                )
             else:
-                put_back(session, item, seconds=error.retry_after or _jitter(item.attempts), why=why)
+                self._landed.put(task.result())
+                return
+            self._landed.put(Landed(flight.call_id, flight.item, outcome, 0))
 
-        self._unless_lost(session, item, act)
+        return landed
 
-    def _unless_lost(self, session: Session, item: WorkItem, act: Callable[[], None]) -> None:
-        try:
-            with session.begin_nested():
-                act()
-        except LeaseLost:
-            _log.info("late_result_ignored", item_id=item.id)
+    def _cancel_unsent(self, run_id: int) -> None:
+        """The run is about to be held: what has not left need not find that out again."""
+        flights = list(self._flights.values())
+        self._cancel([one for one in flights if one.item.run_id == run_id and not one.was_sent])
+
+    def _cancel(self, flights: Sequence[_Flight]) -> None:
+        for flight in flights:
+            if flight.task is not None:
+                flight.task.cancel()
 
     # --- keeping ------------------------------------------------------------------------------------------
 
-    def _keep_leases(self) -> None:
-        """Prolong what is in flight, in one statement; call back what is no longer ours."""
-        flights = list(self._flights.values())
-        with self._sessions.begin() as session:
-            ours = renew(session, [flight.item for flight in flights])
-        self._call_back(flight for flight in flights if flight.item.id not in ours)
-
     def _call_back(self, flights: Iterable[_Flight]) -> None:
-        for flight in flights:
-            flight.future.cancel()
+        self._loop.call_soon_threadsafe(self._cancel, list(flights))
 
-    def _complete(self) -> None:
-        with self._sessions.begin() as session:
-            complete_runs(session)
+    def _keep(self) -> None:
+        """Prolong leases in one statement; call back what is no longer ours, and what a held run has not sent."""
+        flights = list(self._flights.values())
+        if flights:
+            with self._sessions.begin() as session:
+                ours = renew(session, [flight.item for flight in flights])
+                self._hold_where_provider_is_down(session, flights)
+                going = set(
+                    session.scalars(
+                        select(Run.id).where(
+                            Run.id.in_({flight.item.run_id for flight in flights}),
+                            Run.state.in_((RunState.QUEUED, RunState.RUNNING)),
+                        )
+                    )
+                )
+            self._call_back(
+                flight
+                for flight in flights
+                if flight.item.id not in ours or not (flight.was_sent or flight.item.run_id in going)
+            )
+        self._process.keep_alive()
+
+    def _hold_where_provider_is_down(self, session: Session, flights: Iterable[_Flight]) -> None:
+        for model in {flight.model for flight in flights}:
+            state = self._limiter.state(model)
+            if state is not None and state.without_success_s > _DOWN_AFTER_S:
+                reason = f"provider down: {model} has answered nothing for {state.without_success_s:.0f} s"
+                for run_id in sorted({one.item.run_id for one in flights if one.model == model}):
+                    hold_run(session, run_id, reason)
+
+    def _limits_now(self, session: Session) -> dict[str, Limits]:
+        """What people have set, read again every few seconds."""
+        if time.monotonic() > self._limits_read_at + _LIMITS_KEPT_S:
+            rows = session.scalars(select(RateLimit))
+            self._limits = {row.model: Limits(row.requests_per_minute, row.tokens_per_minute) for row in rows}
+            self._limits_read_at = time.monotonic()
+        return self._limits
 
 
-def _jitter(attempt: int) -> float:
-    """Seconds to wait before another try: full jitter, doubling, at most a minute."""
-    return random.uniform(0, min(60.0, 0.5 * 2**attempt))
+def _unrecordable(fault: DBAPIError) -> ProviderError:
+    detail = f"the reply could not be recorded: {fault.orig}"
+    return ProviderError(Failure.PERMANENT, "not_recorded", detail, may_be_billed=True)
+
+
+def _tokens(prompt: Prompt) -> int:
+    """About what a provider counts against its tokens per minute: four bytes a token, and all that may come back."""
+    return (len(prompt.system) + len(prompt.user)) // 4 + prompt.max_output_tokens

@@ -1,11 +1,11 @@
 """What a stage gives the engine."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
 
-from app.errors import Unparsable
+from app.errors import DomainError, Unparsable
 from app.pipeline import Outcome, Stage
 from app.prompting.prompt import Answered, Prompt
 from app.storage.tables import Call, Run, WorkItem
@@ -19,17 +19,23 @@ class Ending(NamedTuple):
 
 
 class Handler(Protocol):
-    """One question to a model about `item.source_id`: two pure functions around one call.
+    """One question to a model about each `item.source_id`: two functions around one call.
 
-    The engine opens and closes the call, keeps the raw reply and commits; a handler only reads and writes rows.
+    They work on groups, so that the database is asked once for many items, and answer one for one in the same
+    order; what is wrong with a single item is its own answer, an error that is returned and not raised. The engine
+    opens and closes the calls, keeps the raw replies and commits; a handler only reads and writes rows.
     """
 
-    def prepare(self, session: Session, item: WorkItem) -> Prompt | Answered:
-        """The question. After an unusable reply the engine repeats it with what was wrong."""
+    def prepare(
+        self, session: Session, items: Sequence[WorkItem]
+    ) -> Sequence[Prompt | Answered | DomainError]:
+        """The questions. After an unusable reply the engine repeats one with what was wrong."""
         ...
 
-    def record(self, session: Session, item: WorkItem, call: Call) -> Ending:
-        """Keep what `call.reply` says. Raises `Unparsable` to be asked again (at most twice more)."""
+    def record(
+        self, session: Session, answered: Sequence[tuple[WorkItem, Call]]
+    ) -> Sequence[Ending | DomainError]:
+        """Keep what each `call.reply` says. `Unparsable`: ask again (at most twice more)."""
         ...
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:

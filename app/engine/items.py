@@ -1,55 +1,170 @@
-"""Work items: added once, claimed with `SKIP LOCKED`, leased, fenced by their epoch. Database time only."""
+"""Work items: added once, claimed with `SKIP LOCKED`, leased, fenced by their epoch. Database time only.
 
-from collections.abc import Iterable, Sequence
+Locks are taken in one order everywhere (calls, items, counts, runs) and bulk repairs skip what is locked, so that
+no two of these transactions can wait for each other.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
+from typing import NamedTuple, cast
 
-from sqlalchemy import BigInteger, CursorResult, case, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    CursorResult,
+    Float,
+    Text,
+    case,
+    column,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+    values,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session, aliased
 
 from app.engine.handlers import Ending
+from app.engine.shares import Contender, fair_shares
 from app.errors import DomainError
-from app.pipeline import ItemState, Outcome, RunState, Stage
+from app.pipeline import OPEN_ITEMS, WEIGHT_OF_PRIORITY, ItemState, Outcome, Priority, RunState, Stage
 from app.queue import doorbell_for, enqueue_after_commit
-from app.storage.tables import Run, WorkItem
+from app.storage.tables import Run, RunCount, WorkItem
 
 LEASE = timedelta(seconds=30)
+
+_GOING = (RunState.QUEUED, RunState.RUNNING)
 
 
 class LeaseLost(DomainError):
     """Somebody else has the item now, or it was cancelled: whatever this worker did for it does not count."""
 
 
-def add_items(session: Session, run: Run, stage: Stage, source_ids: Iterable[int]) -> None:
-    """Add one item per source and ring after the commit. Known items stay as they are (I3)."""
-    sources = func.unnest(literal(list(source_ids), postgresql.ARRAY(BigInteger)))
-    rows = select(literal(run.id), literal(str(stage)), sources)
-    statement = postgresql.insert(WorkItem).from_select(["run_id", "stage", "source_id"], rows)
+class Closing(NamedTuple):
+    """What becomes of a held item. `refund` gives back the attempt its claim charged: a wait is not a try."""
+
+    item: WorkItem
+    state: ItemState
+    outcome: Outcome | None = None
+    next_stage: Stage | None = None
+    why: tuple[str, str] | None = None  # (code, detail) of what stopped it
+    seconds: float = 0.0  # until it is due again
+    refund: bool = False
+    bad_reply: bool = False
+
+
+def add_items(
+    session: Session,
+    run: Run,
+    stage: Stage,
+    source_ids: Sequence[int],
+    lanes: Sequence[str] | None = None,
+) -> None:
+    """Add one item per source and ring after the commit. Known items stay as they are (I3).
+
+    With `lanes`, one per source, the items are parked until their lane's goal asks for them.
+    """
+    named = lanes if lanes is not None else [None] * len(source_ids)
+    sources = func.unnest(
+        literal(list(source_ids), postgresql.ARRAY(BigInteger)), literal(list(named), postgresql.ARRAY(Text))
+    ).table_valued("source_id", "lane", with_ordinality="place")
+    sources = sources.render_derived()
+    state = ItemState.PENDING if lanes is None else ItemState.PARKED
+    rows = select(
+        literal(run.id), literal(str(stage)), literal(str(state)), sources.c.source_id, sources.c.lane
+    ).order_by(sources.c.place)
+    statement = postgresql.insert(WorkItem).from_select(
+        ["run_id", "stage", "state", "source_id", "lane"], rows
+    )
     session.execute(statement.on_conflict_do_nothing())
     enqueue_after_commit(session, doorbell_for(stage))
 
 
-def claim(session: Session, stage: Stage, limit: int, owner: str) -> Sequence[WorkItem]:
-    """Lease up to `limit` items that are due and whose run is not held, the longest waiting first."""
+# --- claiming ---------------------------------------------------------------------------------------------
+
+
+def claim(session: Session, stages: Collection[Stage], limit: int, owner: str) -> list[WorkItem]:
+    """Lease up to `limit` due items of runs that are not held, and charge each an attempt.
+
+    Runs share the room by priority and by what they have in flight already, so that none starves another; what
+    one does not need goes to the rest.
+    """
+    claimed: list[WorkItem] = []
+    contenders = _contenders(session, stages) if limit > 0 else []
+    while contenders and len(claimed) < limit:
+        shares = fair_shares(limit - len(claimed), contenders)
+        got = _claim_of_runs(session, stages, shares, owner)
+        claimed += got
+        per_run = Counter(item.run_id for item in got)
+        contenders = [
+            one._replace(in_flight=one.in_flight + per_run[one.run_id])
+            for one in contenders
+            if 0 < shares.get(one.run_id, 0) == per_run[one.run_id]
+        ]
+    return claimed
+
+
+def _contenders(session: Session, stages: Collection[Stage]) -> list[Contender]:
+    pending, leased = aliased(WorkItem), aliased(WorkItem)
     due = (
-        select(WorkItem.id)
-        .join(Run, Run.id == WorkItem.run_id)
+        select(pending.id)
         .where(
-            WorkItem.state == ItemState.PENDING,
-            WorkItem.stage == stage,
-            WorkItem.next_attempt_at <= func.now(),
-            Run.state.in_((RunState.QUEUED, RunState.RUNNING)),
+            pending.run_id == Run.id,
+            pending.stage.in_(stages),
+            pending.state == ItemState.PENDING,
+            pending.next_attempt_at <= func.now(),
         )
-        .order_by(WorkItem.next_attempt_at, WorkItem.id)
-        .limit(limit)
-        .with_for_update(of=WorkItem, skip_locked=True)
-        .cte("due")
+        .exists()
     )
+    in_flight = (
+        select(func.count())
+        .where(leased.run_id == Run.id, leased.state == ItemState.LEASED)
+        .scalar_subquery()
+    )
+    rows = session.execute(select(Run.id, Run.priority, in_flight).where(Run.state.in_(_GOING), due))
+    return [
+        Contender(run_id, WEIGHT_OF_PRIORITY[Priority(priority)], flying) for run_id, priority, flying in rows
+    ]
+
+
+def _claim_of_runs(
+    session: Session, stages: Collection[Stage], shares: Mapping[int, int], owner: str
+) -> Sequence[WorkItem]:
+    share = values(column("run_id", BigInteger), column("places", BigInteger), name="share").data(
+        list(shares.items())
+    )
+    mine = aliased(WorkItem)
+    # `discriminate` sorts before `generate`: what was begun is finished first, and can reach a person.
+    of_run = (
+        select(mine.id)
+        .where(
+            mine.run_id == share.c.run_id,
+            mine.stage.in_(stages),
+            mine.state == ItemState.PENDING,
+            mine.next_attempt_at <= func.now(),
+        )
+        .order_by(mine.stage, mine.next_attempt_at, mine.id)
+        .limit(share.c.places)
+        .with_for_update(skip_locked=True)
+        .correlate(share)
+        .lateral("of_run")
+    )
+    due = select(of_run.c.id).select_from(share).join(of_run, literal(True)).cte("due")
     statement = (
         update(WorkItem)
         .where(WorkItem.id == due.c.id)
         .values(
             state=ItemState.LEASED,
+            attempts=WorkItem.attempts + 1,
             lease_owner=owner,
             lease_expires_at=func.now() + LEASE,
             lease_epoch=WorkItem.lease_epoch + 1,
@@ -58,6 +173,21 @@ def claim(session: Session, stage: Stage, limit: int, owner: str) -> Sequence[Wo
         .execution_options(synchronize_session=False, populate_existing=True)
     )
     return session.scalars(statement).all()
+
+
+def seconds_until_due(session: Session, stages: Collection[Stage]) -> float | None:
+    """Until the next waiting item of a run that is not held is due; None when nothing waits."""
+    soonest = select(func.min(WorkItem.next_attempt_at)).where(
+        WorkItem.run_id == Run.id, WorkItem.stage.in_(stages), WorkItem.state == ItemState.PENDING
+    )
+    left = func.extract("epoch", func.min(soonest.scalar_subquery()) - func.clock_timestamp())
+    seconds = cast(Decimal | None, session.scalars(select(left).where(Run.state.in_(_GOING))).one())
+    return None if seconds is None else float(seconds)
+
+
+def has_open_item() -> ColumnElement[bool]:
+    """Of the enclosing query's `Run`. Asked state by state: each has a small index of its own."""
+    return or_(*(exists().where(WorkItem.run_id == Run.id, WorkItem.state == state) for state in OPEN_ITEMS))
 
 
 def renew(session: Session, held: Sequence[WorkItem]) -> set[int]:
@@ -77,66 +207,145 @@ def renew(session: Session, held: Sequence[WorkItem]) -> set[int]:
     return set(session.scalars(statement))
 
 
-def finish(session: Session, item: WorkItem, ending: Ending) -> None:
-    """Close an item with its outcome, or hand it on. Raises `LeaseLost` when it is no longer ours."""
-    state = ItemState.FAILED if ending.outcome is Outcome.ERROR else ItemState.SUCCEEDED
-    _close(session, item, state=state, outcome=ending.outcome, finished_at=func.now())
-    if ending.next_stage is not None:
-        session.execute(
-            insert(WorkItem).values(run_id=item.run_id, stage=ending.next_stage, source_id=item.source_id)
+def lock_held(session: Session, items: Sequence[WorkItem]) -> set[int]:
+    """The ids of `items` that are still ours, locked: nobody can take them before this transaction ends.
+
+    What belongs to a cancelled run is nobody's.
+    """
+    statement = (
+        select(WorkItem.id)
+        .join(Run, Run.id == WorkItem.run_id)
+        .where(
+            tuple_(WorkItem.id, WorkItem.lease_epoch).in_([(item.id, item.lease_epoch) for item in items]),
+            WorkItem.state == ItemState.LEASED,
+            Run.state != RunState.CANCELLED,
         )
+        .order_by(WorkItem.id)
+        .with_for_update(of=WorkItem, key_share=True)
+    )
+    return set(session.scalars(statement)) if items else set()
+
+
+# --- closing ----------------------------------------------------------------------------------------------
+
+
+def finish(item: WorkItem, ending: Ending, why: tuple[str, str] | None = None) -> Closing:
+    """Done: with an outcome, or handed on."""
+    state = ItemState.FAILED if ending.outcome is Outcome.ERROR else ItemState.SUCCEEDED
+    return Closing(item, state, ending.outcome, ending.next_stage, why)
+
+
+def fail(item: WorkItem, code: str, detail: str) -> Closing:
+    """An error that a person can look at and retry."""
+    return Closing(item, ItemState.FAILED, Outcome.ERROR, why=(code, detail))
 
 
 def put_back(
-    session: Session,
     item: WorkItem,
     *,
     seconds: float = 0,
     refund: bool = False,
     why: tuple[str, str] | None = None,
-) -> None:
-    """Return an item to the queue, due again after `seconds`, with (code, detail) of what stopped it.
+    bad_reply: bool = False,
+) -> Closing:
+    """Into the queue again, due after `seconds`. Without `why` it keeps what it says already."""
+    return Closing(item, ItemState.PENDING, why=why, seconds=seconds, refund=refund, bad_reply=bad_reply)
 
-    `refund` gives back the attempt that was charged when its call was opened: a wait is not a try.
+
+def close(session: Session, closings: Sequence[Closing]) -> set[int]:
+    """Let go of held items, count their outcomes and add what comes next.
+
+    Returns the ids that were still ours; the others changed nothing (I2).
     """
-    code, detail = why or (item.error_code, item.error_detail)
-    _close(
-        session,
-        item,
-        state=ItemState.PENDING,
-        attempts=WorkItem.attempts - (1 if refund else 0),
-        next_attempt_at=func.now() + timedelta(seconds=seconds),
-        error_code=code,
-        error_detail=detail,
-    )
-
-
-def fail(session: Session, item: WorkItem, code: str, detail: str) -> None:
-    """Close an item as an error that a person can look at and retry."""
-    _close(
-        session,
-        item,
-        state=ItemState.FAILED,
-        outcome=Outcome.ERROR,
-        error_code=code,
-        error_detail=detail,
-        finished_at=func.now(),
-    )
-
-
-def _close(session: Session, item: WorkItem, **values: object) -> None:
-    result = session.execute(
+    if not closings:
+        return set()
+    rows = [
+        (
+            one.item.id,
+            one.item.lease_epoch,
+            str(one.state),
+            one.outcome and str(one.outcome),
+            float(one.seconds),  # an array is of one type
+            one.refund,
+            one.bad_reply,
+            *(one.why or (None, None)),
+        )
+        for one in closings
+    ]
+    kinds = (BigInteger, BigInteger, Text, Text, Float, Boolean, Boolean, Text, Text)
+    names = ("id", "epoch", "state", "outcome", "seconds", "refund", "bad_reply", "code", "detail")
+    columns = [
+        literal(list(values_of), postgresql.ARRAY(kind))
+        for kind, values_of in zip(kinds, zip(*rows, strict=True), strict=True)
+    ]
+    one = func.unnest(*columns).table_valued(*names).render_derived()
+    is_open = one.c.state == ItemState.PENDING
+    statement = (
         update(WorkItem)
         .where(
-            WorkItem.id == item.id,
-            WorkItem.lease_epoch == item.lease_epoch,
+            WorkItem.id == one.c.id,
+            WorkItem.lease_epoch == one.c.epoch,
             WorkItem.state == ItemState.LEASED,
         )
-        .values(lease_owner=None, lease_expires_at=None, **values)
+        .values(
+            state=one.c.state,
+            outcome=one.c.outcome,
+            lease_owner=None,
+            lease_expires_at=None,
+            reparse=False,
+            attempts=WorkItem.attempts - case((one.c.refund, 1), else_=0),
+            bad_replies=WorkItem.bad_replies + case((one.c.bad_reply, 1), else_=0),
+            next_attempt_at=case(
+                (is_open, func.clock_timestamp() + one.c.seconds * text("interval '1 second'")),
+                else_=WorkItem.next_attempt_at,
+            ),
+            error_code=func.coalesce(one.c.code, WorkItem.error_code),
+            error_detail=func.coalesce(one.c.detail, WorkItem.error_detail),
+            finished_at=case((is_open, None), else_=func.now()),
+        )
+        .returning(WorkItem.id)
         .execution_options(synchronize_session=False)
     )
-    if _rows(result) == 0:
-        raise LeaseLost(f"item {item.id} is no longer held in epoch {item.lease_epoch}")
+    ours = set(session.scalars(statement))
+    closed = [closing for closing in closings if closing.item.id in ours]
+    following = [
+        {
+            "run_id": closing.item.run_id,
+            "stage": closing.next_stage,
+            "source_id": closing.item.source_id,
+            "lane": closing.item.lane,
+        }
+        for closing in closed
+        if closing.next_stage is not None
+    ]
+    if following:
+        session.execute(insert(WorkItem), following)
+    add_counts(
+        session,
+        Counter((closing.item.run_id, str(closing.outcome)) for closing in closed if closing.outcome),
+    )
+    return ours
+
+
+def add_counts(session: Session, counts: Mapping[tuple[int, str], int]) -> None:
+    """Add rows to (run id, code), in the transaction that changes what they count (I5)."""
+    rows = [
+        {"run_id": run_id, "code": code, "rows": rows}
+        for (run_id, code), rows in sorted(counts.items())
+        if rows
+    ]
+    if not rows:
+        return
+    statement = postgresql.insert(RunCount).values(rows)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[RunCount.run_id, RunCount.code],
+            set_={"rows": RunCount.rows + statement.excluded.rows},
+        )
+    )
+
+
+# --- repairing --------------------------------------------------------------------------------------------
 
 
 def release_expired(session: Session) -> int:
@@ -144,7 +353,10 @@ def release_expired(session: Session) -> int:
     leased = aliased(WorkItem)
     silent = (
         select(leased.id)
-        .where(leased.state == ItemState.LEASED, leased.lease_expires_at < func.now())
+        .where(
+            leased.state == ItemState.LEASED,
+            leased.lease_expires_at < func.now(),
+        )
         .with_for_update(skip_locked=True)
     )
     result = session.execute(
@@ -153,17 +365,30 @@ def release_expired(session: Session) -> int:
         .values(state=ItemState.PENDING, lease_owner=None, lease_expires_at=None, next_attempt_at=func.now())
         .execution_options(synchronize_session=False)
     )
-    return _rows(result)
+    assert isinstance(result, CursorResult)
+    return result.rowcount
 
 
-def cancel_items(session: Session, run_id: int) -> None:
-    """Cancel what is open. A leased item loses its epoch, so that its holder can no longer finish it."""
-    session.execute(
+def end_open_items(
+    session: Session, run_id: int, state: ItemState, outcome: Outcome, among: Iterable[ItemState] = OPEN_ITEMS
+) -> int:
+    """End the items of a run that are still open, and count them.
+
+    A leased item loses its epoch, so that its holder can no longer finish it. One whose result is being written at
+    this moment is left: the sweeper comes by again.
+    """
+    one = aliased(WorkItem)
+    still_open = (
+        select(one.id)
+        .where(one.run_id == run_id, one.state.in_(list(among)))
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    ended = session.scalars(
         update(WorkItem)
-        .where(WorkItem.run_id == run_id, WorkItem.state.in_((ItemState.PENDING, ItemState.LEASED)))
+        .where(WorkItem.id.in_(still_open))
         .values(
-            state=ItemState.CANCELLED,
-            outcome=Outcome.CANCELLED,
+            state=state,
+            outcome=outcome,
             lease_epoch=case(
                 (WorkItem.state == ItemState.LEASED, WorkItem.lease_epoch + 1), else_=WorkItem.lease_epoch
             ),
@@ -171,10 +396,8 @@ def cancel_items(session: Session, run_id: int) -> None:
             lease_expires_at=None,
             finished_at=func.now(),
         )
+        .returning(WorkItem.id)
         .execution_options(synchronize_session=False)
-    )
-
-
-def _rows(result: object) -> int:
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+    ).all()
+    add_counts(session, {(run_id, str(outcome)): len(ended)})
+    return len(ended)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine.handlers import Ending, Job, Jobs
-from app.engine.items import LEASE, LeaseLost, claim, finish, put_back, renew
+from app.engine.items import LEASE, Closing, LeaseLost, claim, close, finish, put_back, renew
 from app.engine.process import Process
 from app.engine.runs import complete_runs, fail_run, mark_started, tell
 from app.errors import DomainError
@@ -23,7 +23,7 @@ def work_job(sessions: sessionmaker[Session], jobs: Jobs, process: Process) -> b
     """Do one job, if one is due; when the process is to stop, up to its next step. Returns whether there was one."""
     for stage, job in jobs.items():
         with sessions.begin() as session:
-            items = claim(session, stage, 1, process.owner)
+            items = claim(session, [stage], 1, process.owner)
             mark_started(session, {item.run_id for item in items})
         for item in items:
             _work(sessions, job, item, process)
@@ -35,10 +35,8 @@ def _work(sessions: sessionmaker[Session], job: Job, item: WorkItem, process: Pr
     _log.info("job_started", run_id=item.run_id, stage=Stage(item.stage).value)
     with _lease_kept(sessions, item, process), sessions() as session:
         try:
-            if _go_through(session, job, item, process):
-                finish(session, item, Ending())
-            else:
-                put_back(session, item)
+            is_done = _go_through(session, job, item, process)
+            _let_go(session, finish(item, Ending()) if is_done else put_back(item, refund=True))
             session.commit()
         except LeaseLost as lost:
             session.rollback()
@@ -68,10 +66,15 @@ def _go_through(session: Session, job: Job, item: WorkItem, process: Process) ->
 def _end_in_failure(session: Session, item: WorkItem, error: DomainError) -> None:
     try:
         fail_run(session, session.get_one(Run, item.run_id), str(error))
-        finish(session, item, Ending())
+        _let_go(session, finish(item, Ending()))
         session.commit()
     except LeaseLost:
         session.rollback()
+
+
+def _let_go(session: Session, closing: Closing) -> None:
+    if not close(session, [closing]):
+        raise LeaseLost(f"item {closing.item.id} was taken away")
 
 
 @contextmanager

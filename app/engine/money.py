@@ -1,8 +1,10 @@
 """Prices, upper bounds and reservations, in integer micro-dollars."""
 
+from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
-from sqlalchemy import or_, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.pipeline import OFFLINE
@@ -27,12 +29,20 @@ class Rate(NamedTuple):
 FREE = Rate(0, 0)
 
 
+Rates = Mapping[str, Rate | None]  # by model
+
+
+def rates_of(session: Session, models: Collection[str]) -> Rates:
+    """What models cost; None where nobody has said."""
+    rates: dict[str, Rate | None] = dict.fromkeys(models)
+    for price in session.scalars(select(Price).where(Price.model.in_(models))):
+        rates[price.model] = Rate(price.input_micro, price.output_micro)
+    return rates | {OFFLINE: FREE}
+
+
 def rate_of(session: Session, model: str) -> Rate | None:
     """What a model costs; None when nobody has said."""
-    if model == OFFLINE:
-        return FREE
-    price = session.get(Price, model)
-    return Rate(price.input_micro, price.output_micro) if price else None
+    return rates_of(session, [model])[model]
 
 
 def most_it_can_cost(prompt: Prompt, rate: Rate) -> int:
@@ -46,17 +56,26 @@ def what_it_cost(reply: Reply, rate: Rate) -> int:
     return rate.cost(reply.prompt_tokens, reply.completion_tokens)
 
 
-def reserve(session: Session, run_id: int, amount: int) -> bool:
-    """Promise `amount` of a run's budget. False when committed + reserved would pass the cap (I4)."""
-    within = or_(Run.budget_micro.is_(None), Run.cost_micro + Run.reserved_micro + amount <= Run.budget_micro)
-    promised = session.scalars(
-        update(Run)
-        .where(Run.id == run_id, within)
-        .values(reserved_micro=Run.reserved_micro + amount)
-        .returning(Run.id)
-        .execution_options(synchronize_session=False)
-    )
-    return promised.first() is not None
+def reserve(session: Session, run_id: int, amounts: Sequence[int]) -> int:
+    """Promise as many of `amounts`, from the first on, as a run's budget holds. Returns how many.
+
+    committed + reserved never passes the cap (I4): the run stays locked until this transaction ends.
+    """
+    run = session.execute(
+        select(Run.budget_micro, Run.cost_micro + Run.reserved_micro)
+        .where(Run.id == run_id)
+        .with_for_update(key_share=True)
+    ).one()
+    budget, promised = run
+    within = [total for total in accumulate(amounts) if budget is None or promised + total <= budget]
+    if within and within[-1]:
+        session.execute(
+            update(Run)
+            .where(Run.id == run_id)
+            .values(reserved_micro=Run.reserved_micro + within[-1])
+            .execution_options(synchronize_session=False)
+        )
+    return len(within)
 
 
 def settle(session: Session, run_id: int, reserved: int, cost: int) -> None:

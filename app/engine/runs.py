@@ -5,14 +5,24 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import case, exists, func, select, update
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
-from app.engine.items import cancel_items
+from app.engine.items import add_counts, end_open_items, has_open_item
+from app.engine.money import rate_of
 from app.errors import Conflict
-from app.pipeline import MODEL_STAGES, UNFINISHED_RUNS, ItemState, Outcome, RunKind, RunState, Stage
+from app.pipeline import (
+    MODEL_STAGES,
+    OPEN_ITEMS,
+    UNFINISHED_RUNS,
+    ItemState,
+    Outcome,
+    Priority,
+    RunKind,
+    RunState,
+    Stage,
+)
 from app.queue import doorbell_for, enqueue_after_commit
-from app.storage.tables import Run, RunCount, WorkItem
+from app.storage.tables import Run, RunCount, RunEvent, WorkItem
 
 STAGE_OF_KIND = {
     RunKind.INGEST: Stage.INGEST,
@@ -44,6 +54,7 @@ def open_run(
     *,
     total: int = 0,
     budget_micro: int | None = None,
+    priority: Priority = Priority.NORMAL,
 ) -> Run:
     """Start a piece of long work. A job's own item is added; a generation adds its items itself."""
     run = Run(
@@ -55,14 +66,21 @@ def open_run(
         progress={},
         total=total,
         budget_micro=budget_micro,
+        priority=priority,
     )
     session.add(run)
     session.flush()
+    note(session, run.id, "started", person_id=person_id)
     stage = STAGE_OF_KIND[kind]
     if stage not in MODEL_STAGES:
         session.add(WorkItem(run_id=run.id, stage=stage, source_id=run.id))
         enqueue_after_commit(session, doorbell_for(stage))
     return run
+
+
+def note(session: Session, run_id: int, event: str, detail: str = "", person_id: int | None = None) -> None:
+    """Add to the run's log what was decided about it; without a person it was the engine."""
+    session.add(RunEvent(run_id=run_id, person_id=person_id, event=event, detail=detail))
 
 
 def tell(session: Session, run_ids: Iterable[int]) -> None:
@@ -81,35 +99,87 @@ def mark_started(session: Session, run_ids: Iterable[int]) -> None:
     )
 
 
-def pause_run(session: Session, run_id: int, reason: str) -> None:
+def pause_run(session: Session, run_id: int, reason: str, person_id: int | None = None) -> None:
     """Hold a run: nothing new is claimed, what is in flight comes home. Raises `Conflict` unless it is going."""
     _move(session, run_id, (RunState.QUEUED, RunState.RUNNING), RunState.PAUSED, reason)
+    note(session, run_id, "paused", reason, person_id)
 
 
 def hold_run(session: Session, run_id: int, reason: str) -> None:
     """Pause by the engine itself; a run that is already held or ended stays as it is."""
-    session.execute(
+    held = session.scalars(
         update(Run)
         .where(Run.id == run_id, Run.state.in_((RunState.QUEUED, RunState.RUNNING)))
         .values(state=RunState.PAUSED, reason=reason)
+        .returning(Run.id)
         .execution_options(synchronize_session=False)
-    )
+    ).all()
+    if held:
+        note(session, run_id, "paused", reason)
 
 
-def resume_run(session: Session, run_id: int) -> None:
+def resume_run(session: Session, run_id: int, person_id: int | None = None) -> None:
     run = _move(session, run_id, (RunState.PAUSED,), RunState.QUEUED, None)
+    note(session, run_id, "resumed", person_id=person_id)
     session.flush()
     complete_runs(session)  # what was in flight at the pause may have been the rest
     enqueue_after_commit(session, doorbell_for(STAGE_OF_KIND[RunKind(run.kind)]))
 
 
-def cancel_run(session: Session, run_id: int) -> None:
+def cancel_run(session: Session, run_id: int, person_id: int | None = None) -> None:
     """End a run for good. What is done stays; what is in flight no longer counts, and may have been billed."""
+    run = session.get_one(Run, run_id)
+    is_generation = STAGE_OF_KIND[RunKind(run.kind)] in MODEL_STAGES
+    if run.state in UNFINISHED_RUNS:
+        # Items before the run, as everywhere; a job's single item is no row of its run.
+        end_items = end_open_items if is_generation else _drop_job
+        end_items(session, run_id, ItemState.CANCELLED, Outcome.CANCELLED)
     run = _move(session, run_id, UNFINISHED_RUNS, RunState.CANCELLED, None)
     run.finished_at = func.now()
-    cancel_items(session, run_id)
-    if STAGE_OF_KIND[RunKind(run.kind)] not in MODEL_STAGES:
+    note(session, run_id, "cancelled", person_id=person_id)
+    if not is_generation:
         count_rest(session, run, "cancelled")
+
+
+def cancel_stragglers(session: Session) -> int:
+    """End what somebody had locked at the moment its run was cancelled. Returns how many items."""
+    runs = session.scalars(
+        select(Run.id).where(Run.kind == RunKind.GENERATE, Run.state == RunState.CANCELLED, has_open_item())
+    ).all()
+    return sum(end_open_items(session, run_id, ItemState.CANCELLED, Outcome.CANCELLED) for run_id in runs)
+
+
+def reopen_run(session: Session, run_id: int) -> None:
+    """An ended run has something to do again. Raises `Conflict` where it was cancelled or has failed."""
+    run = session.get_one(Run, run_id, with_for_update={"key_share": True}, populate_existing=True)
+    if run.state in (RunState.CANCELLED, RunState.FAILED):
+        raise Conflict(f"run {run_id} is {run.state}; nothing of it can be done again")
+    if run.state not in UNFINISHED_RUNS:
+        run.state, run.finished_at = RunState.QUEUED, None
+    enqueue_after_commit(session, doorbell_for(STAGE_OF_KIND[RunKind(run.kind)]))
+
+
+def set_budget(session: Session, run_id: int, budget_micro: int | None, person_id: int | None = None) -> None:
+    """Change or lift the cap of an unfinished run. Raises `Conflict` below what is spent and promised already."""
+    run = _open_run_of(session, run_id)
+    committed = run.cost_micro + run.reserved_micro
+    if budget_micro is not None:
+        if budget_micro < committed:
+            raise Conflict(
+                f"${committed / 1e6:.6f} are paid or reserved already; a budget cannot be below that"
+            )
+        for model in (run.params.get("generator"), run.params.get("discriminator")):
+            if model is not None and rate_of(session, str(model)) is None:
+                raise Conflict(f"the price of {model} is unknown: set it before the run gets a budget")
+    run.budget_micro = budget_micro
+    words = "no cap" if budget_micro is None else f"${budget_micro / 1e6:.2f}"
+    note(session, run_id, "budget changed", words, person_id)
+
+
+def set_priority(session: Session, run_id: int, priority: Priority, person_id: int | None = None) -> None:
+    """Change how much of the calls in flight an unfinished run gets beside others."""
+    _open_run_of(session, run_id).priority = priority
+    note(session, run_id, "priority changed", priority, person_id)
 
 
 def fail_run(session: Session, run: Run, reason: str) -> None:
@@ -122,16 +192,7 @@ def fail_run(session: Session, run: Run, reason: str) -> None:
 
 def count_rows(session: Session, run: Run, counts: dict[str, int]) -> None:
     """Add to a job's counts, in the transaction that writes the rows they count."""
-    rows = [{"run_id": run.id, "code": code, "rows": rows} for code, rows in counts.items() if rows]
-    if not rows:
-        return
-    statement = postgresql.insert(RunCount).values(rows)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[RunCount.run_id, RunCount.code],
-            set_={"rows": RunCount.rows + statement.excluded.rows},
-        )
-    )
+    add_counts(session, {(run.id, code): rows for code, rows in counts.items()})
 
 
 def count_rest(session: Session, run: Run, code: str) -> None:
@@ -141,33 +202,24 @@ def count_rest(session: Session, run: Run, code: str) -> None:
 
 def complete_runs(session: Session) -> list[int]:
     """Close the runs that have no open item and are not held. Returns their ids."""
-    open_item = exists().where(
-        WorkItem.run_id == Run.id, WorkItem.state.in_((ItemState.PENDING, ItemState.LEASED))
-    )
     failed_item = exists().where(WorkItem.run_id == Run.id, WorkItem.outcome == Outcome.ERROR)
     state = case((failed_item, RunState.COMPLETED_WITH_ERRORS), else_=RunState.COMPLETED)
-    return list(
-        session.scalars(
-            update(Run)
-            .where(Run.state.in_((RunState.QUEUED, RunState.RUNNING)), ~open_item)
-            .values(state=state, finished_at=func.now())
-            .returning(Run.id)
-            .execution_options(synchronize_session=False)
-        )
-    )
+    completed = session.execute(
+        update(Run)
+        .where(Run.state.in_((RunState.QUEUED, RunState.RUNNING)), ~has_open_item())
+        .values(state=state, finished_at=func.now())
+        .returning(Run.id, Run.state)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for run_id, ended_as in completed:
+        note(session, run_id, ended_as)
+    return [run_id for run_id, _ in completed]
 
 
 def progress_of(session: Session, run: Run) -> Progress:
-    """Count what became of a run's rows, from the rows themselves."""
+    """Where a run stands, from counts that are kept in the transactions that change what they count."""
     rows = session.execute(select(RunCount.code, RunCount.rows).where(RunCount.run_id == run.id))
-    done = {code: number for code, number in rows}
-    if STAGE_OF_KIND[RunKind(run.kind)] in MODEL_STAGES:
-        outcomes = (
-            select(WorkItem.outcome, func.count())
-            .where(WorkItem.run_id == run.id, WorkItem.outcome.is_not(None))
-            .group_by(WorkItem.outcome)
-        )
-        done |= {str(outcome): rows for outcome, rows in session.execute(outcomes)}
+    done = {code: number for code, number in rows if number}
     reasons = (
         select(WorkItem.error_code, func.count())
         .where(
@@ -195,10 +247,33 @@ def _seconds_left(session: Session, run: Run, ended: int, pending: int) -> float
     return round((now - run.started_at).total_seconds() / ended * pending, 1)
 
 
+def _open_run_of(session: Session, run_id: int) -> Run:
+    run = session.get_one(Run, run_id, with_for_update={"key_share": True}, populate_existing=True)
+    if run.state not in UNFINISHED_RUNS:
+        raise Conflict(f"run {run_id} is {run.state}")
+    return run
+
+
+def _drop_job(session: Session, run_id: int, state: ItemState, _: Outcome) -> None:
+    """A job counts rows, not items: its own item only loses its holder."""
+    session.execute(
+        update(WorkItem)
+        .where(WorkItem.run_id == run_id, WorkItem.state.in_(OPEN_ITEMS))
+        .values(
+            state=state,
+            lease_epoch=WorkItem.lease_epoch + 1,
+            lease_owner=None,
+            lease_expires_at=None,
+            finished_at=func.now(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
 def _move(
     session: Session, run_id: int, allowed: Collection[str], state: RunState, reason: str | None
 ) -> Run:
-    run = session.get_one(Run, run_id, with_for_update=True, populate_existing=True)
+    run = session.get_one(Run, run_id, with_for_update={"key_share": True}, populate_existing=True)
     if run.state not in allowed:
         raise Conflict(f"run {run_id} is {run.state}; it cannot become {state}")
     run.state = state

@@ -1,5 +1,7 @@
 """Use cases of evidence. They never commit."""
 
+from collections.abc import Collection
+
 from sqlalchemy.orm import Session
 
 from app.evidence import queries
@@ -8,15 +10,28 @@ from app.pipeline import Task
 from app.storage.tables import Instance
 
 
-def gather_evidence(session: Session, instance: Instance) -> None:
-    """Check the present revision of an instance and keep what was found, one row per kind."""
-    subject = Subject(
+def gather_evidence(session: Session, instances: Collection[Instance]) -> None:
+    """Check the present revision of each instance and keep what was found, one row per kind."""
+    if not instances:
+        return
+    licenses = queries.licenses_of(session, instances)
+    same_text = queries.instances_with_same_text(session, instances)
+    found = {
+        instance: [
+            *check_instance(_subject(instance, licenses.get(instance.snippet_id or 0))),
+            duplicate_finding(same_text.get(instance.id)),
+        ]
+        for instance in instances
+    }
+    queries.keep_evidence(session, found)
+
+
+def _subject(instance: Instance, license: str | None) -> Subject:
+    return Subject(
         task=Task(instance.task),
         language=instance.language,
         target_language=instance.target_language,
         information=instance.information,
         solution=instance.solution,
-        license=queries.license_of(session, instance),
+        license=license,
     )
-    duplicate = duplicate_finding(queries.instance_with_same_text(session, instance))
-    queries.keep_evidence(session, instance, [*check_instance(subject), duplicate])

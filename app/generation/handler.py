@@ -1,48 +1,71 @@
 """What the engine asks of generation. Touches the database through the session it is given; commits nothing."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from app.engine.handlers import Ending
-from app.errors import Unparsable
+from app.errors import DomainError, Unparsable
 from app.generation import prompts, queries
 from app.generation.offline import teach
-from app.generation.parsing import parsed
+from app.generation.parsing import Written, parsed
 from app.pipeline import OFFLINE, InstanceStatus, Outcome, Stage, Task
-from app.prompting.exemplars import draw_exemplars, draw_seed
-from app.prompting.prompt import Answered, Prompt, Reply
+from app.prompting.exemplars import Drawn, draw_exemplars, draw_seed
+from app.prompting.prompt import Answered, Prompt
 from app.prompting.reading import REPAIRED
-from app.storage.bank import cases_of, snapshot_of
+from app.storage.bank import Bank, reply_of
 from app.storage.tables import Call, Instance, WorkItem
 
 
 class GenerationHandler:
-    """Asks for the text of the instance `item.source_id` and keeps it."""
+    """Asks for the texts of the instances `item.source_id` and keeps them."""
 
-    def prepare(self, session: Session, item: WorkItem) -> Prompt | Answered:
-        """The question, or the offline teacher's answer; a mutation it made is noted on the instance."""
-        instance, snippet, run = queries.asked_about(session, item.source_id)
-        material = queries.material_of(instance, snippet)
-        seed = draw_seed(
-            run.params["seed"], Stage.GENERATE, material.content_hash, material.task, material.candidate
-        )
-        if run.params["generator"] == OFFLINE:
-            lesson = teach(material, seed)
-            instance.bug = lesson.bug
-            return lesson.answered
-        snapshot = snapshot_of(session, run.id, instance.task)
-        drawn = draw_exemplars(snapshot, seed, instance.task, instance.language)
-        prompt = prompts.ask(material, *cases_of(session, drawn))
-        return prompt._replace(good_exemplar_id=drawn.good, bad_exemplar_id=drawn.bad)
+    def __init__(self) -> None:
+        self._bank = Bank()
 
-    def record(self, session: Session, item: WorkItem, call: Call) -> Ending:
-        instance = session.get_one(Instance, item.source_id)
-        reply = Reply(call.reply or "", call.finish_reason or "", call.refusal)
-        task = Task(instance.task)
-        text, repaired = parsed(reply, task)
-        if repaired:
-            call.error_code = REPAIRED
-        queries.keep_text(session, instance, text)
-        return Ending(next_stage=Stage.DISCRIMINATE)
+    def prepare(self, session: Session, items: Sequence[WorkItem]) -> Sequence[Prompt | Answered]:
+        """The questions, or the offline teacher's answers; a mutation it made is noted on the instance."""
+        answered: dict[int, Answered] = {}
+        asked: dict[int, tuple[prompts.Material, Drawn]] = {}
+        for instance, snippet, run in queries.asked_about(session, [item.source_id for item in items]):
+            material = queries.material_of(instance, snippet)
+            seed = draw_seed(
+                run.params["seed"], Stage.GENERATE, material.content_hash, material.task, material.candidate
+            )
+            if run.params["generator"] == OFFLINE:
+                lesson = teach(material, seed)
+                instance.bug = lesson.bug
+                answered[instance.id] = lesson.answered
+            else:
+                snapshot = self._bank.snapshot(session, run.id, instance.task)
+                drawn = draw_exemplars(snapshot, seed, instance.task, instance.language)
+                asked[instance.id] = (material, drawn)
+        cases = self._bank.cases(session, [drawn for _, drawn in asked.values()])
+        questions = {
+            instance_id: prompts.ask(material, *drawn.of(cases))._replace(**drawn.columns())
+            for instance_id, (material, drawn) in asked.items()
+        }
+        return [answered.get(item.source_id) or questions[item.source_id] for item in items]
+
+    def record(
+        self, session: Session, answered: Sequence[tuple[WorkItem, Call]]
+    ) -> Sequence[Ending | DomainError]:
+        instances = queries.instances(session, [item.source_id for item, _ in answered])
+        endings: list[Ending | DomainError] = []
+        texts: list[tuple[Instance, Written]] = []
+        for item, call in answered:
+            instance = instances[item.source_id]
+            try:
+                text, repaired = parsed(reply_of(call), Task(instance.task))
+            except Unparsable as error:
+                endings.append(error)
+                continue
+            if repaired:
+                call.error_code = REPAIRED
+            texts.append((instance, text))
+            endings.append(Ending(next_stage=Stage.DISCRIMINATE))
+        queries.keep_texts(session, texts)
+        return endings
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
         """The instance is unusable, with the reason; the raw replies stay with its calls."""

@@ -1,6 +1,6 @@
 """What generation reads and writes: material, the frozen snapshot of cases, instances."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Select, and_, case, exists, func, insert, literal, select
@@ -167,16 +167,20 @@ def add_planned(session: Session, run: Run, planned: Sequence[Planned]) -> Seque
     return session.scalars(statement).all()
 
 
-def asked_about(session: Session, instance_id: int) -> tuple[Instance, Snippet, Run]:
-    """An instance with the snippet and the run that its question is made from, in one query."""
+def asked_about(session: Session, instance_ids: Collection[int]) -> Iterable[tuple[Instance, Snippet, Run]]:
+    """Instances with the snippets and the runs that their questions are made from, in one query."""
     statement = (
         select(Instance, Snippet, Run)
         .join(Snippet, Snippet.id == Instance.snippet_id)
         .join(Run, Run.id == Instance.run_id)
-        .where(Instance.id == instance_id)
+        .where(Instance.id.in_(instance_ids))
     )
-    instance, snippet, run = session.execute(statement).one()
-    return instance, snippet, run
+    return session.execute(statement)
+
+
+def instances(session: Session, instance_ids: Collection[int]) -> dict[int, Instance]:
+    found = session.scalars(select(Instance).where(Instance.id.in_(instance_ids)))
+    return {instance.id: instance for instance in found}
 
 
 def material_of(instance: Instance, snippet: Snippet) -> Material:
@@ -193,17 +197,18 @@ def material_of(instance: Instance, snippet: Snippet) -> Material:
     )
 
 
-def keep_text(session: Session, instance: Instance, text: Written) -> None:
-    """Write the four keys to the instance and keep them as revision 0, the model's own."""
-    instance.task_name, instance.instruction, instance.information, instance.solution = text
-    instance.text_hash = text_hash(instance.task, *text[1:])
-    session.add(
-        Revision(
-            instance_id=instance.id,
-            number=0,
-            instruction=text.instruction,
-            information=text.information,
-            solution=text.solution,
+def keep_texts(session: Session, texts: Iterable[tuple[Instance, Written]]) -> None:
+    """Write the four keys to each instance and keep them as revision 0, the model's own."""
+    for instance, text in texts:
+        instance.task_name, instance.instruction, instance.information, instance.solution = text
+        instance.text_hash = text_hash(instance.task, *text[1:])
+        session.add(
+            Revision(
+                instance_id=instance.id,
+                number=0,
+                instruction=text.instruction,
+                information=text.information,
+                solution=text.solution,
+            )
         )
-    )
     session.flush()

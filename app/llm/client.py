@@ -1,7 +1,7 @@
 """What the engine needs of a provider, and how a provider can fail."""
 
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.prompting.prompt import Prompt, Reply
 
@@ -15,10 +15,17 @@ class Failure(StrEnum):
     FATAL = "fatal"  # no question will be answered: key, model, quota. The run pauses and says why
 
 
+class Limits(NamedTuple):
+    """What a provider allows for a model; None: unknown, to be found out."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
 class ProviderError(Exception):
     """A call that brought no reply. `code` is stable and shown, `retry_after` is in seconds.
 
-    `may_be_billed`: the request went out and nobody knows whether it was answered.
+    `may_be_billed`: the request went out and nobody knows whether it was answered. `never_sent`: it did not go out.
     """
 
     def __init__(
@@ -29,6 +36,7 @@ class ProviderError(Exception):
         *,
         retry_after: float | None = None,
         may_be_billed: bool = False,
+        never_sent: bool = False,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.failure = failure
@@ -36,6 +44,7 @@ class ProviderError(Exception):
         self.detail = detail.replace("\x00", "\ufffd")  # Postgres text holds no NUL
         self.retry_after = retry_after
         self.may_be_billed = may_be_billed
+        self.never_sent = never_sent
 
 
 class Client(Protocol):

@@ -1,5 +1,7 @@
 """Chat Completions of any OpenAI-compatible server."""
 
+import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -7,6 +9,7 @@ import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI
 
 from app.llm.client import Failure, ProviderError
+from app.llm.headers import limit_per_minute, retry_after
 from app.prompting.prompt import Prompt, Reply
 from app.settings import Settings
 
@@ -25,19 +28,29 @@ class OpenAIClient:
             timeout=settings.llm_timeout_s,
             max_retries=0,
         )
+        self._timeout_s = settings.llm_timeout_s
 
     async def ask(self, prompt: Prompt, model: str) -> Reply:
         try:
-            answer = await self._sdk.post(
-                "/chat/completions", cast_to=object, body=request_body(prompt, model)
-            )
+            # The SDK's timeout is one for each read: a server that drips would hold a call for ever.
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._sdk.post(
+                    "/chat/completions", cast_to=httpx2.Response, body=request_body(prompt, model)
+                )
+            answer: object = json.loads(response.content)
+        except TimeoutError as error:
+            detail = f"no whole answer within {self._timeout_s:g} s"
+            raise ProviderError(Failure.TRANSIENT, "timeout", detail, may_be_billed=True) from error
         except APIStatusError as error:
             raise _refusal(error) from error
         except APIConnectionError as error:  # timeouts too
             raise _broken(error) from error
         except (APIError, ValueError) as error:  # a body that is not the JSON it says it is
             raise _malformed(str(error)) from error
-        return read_reply(answer)
+        return read_reply(answer)._replace(
+            requests_per_minute=limit_per_minute(response.headers, "requests"),
+            tokens_per_minute=limit_per_minute(response.headers, "tokens"),
+        )
 
     async def close(self) -> None:
         await self._sdk.close()
@@ -82,7 +95,8 @@ def read_reply(answer: object) -> Reply:
 def _refusal(error: APIStatusError) -> ProviderError:
     code = str(error.code or f"http_{error.status_code}")
     detail = f"{error.status_code} {error.message}"[:500]
-    return ProviderError(_meaning(error.status_code, code), code, detail, retry_after=_retry_after(error))
+    wait = retry_after(error.response.headers)
+    return ProviderError(_meaning(error.status_code, code), code, detail, retry_after=wait)
 
 
 def _meaning(status: int, code: str) -> Failure:
@@ -99,15 +113,10 @@ def _broken(error: APIConnectionError) -> ProviderError:
     cause = error.__cause__
     never_sent = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
     code = "timeout" if isinstance(error, APITimeoutError) else "connection"
-    return ProviderError(Failure.TRANSIENT, code, str(cause or error), may_be_billed=not never_sent)
+    return ProviderError(
+        Failure.TRANSIENT, code, str(cause or error), may_be_billed=not never_sent, never_sent=never_sent
+    )
 
 
 def _malformed(detail: str) -> ProviderError:
     return ProviderError(Failure.TRANSIENT, "malformed_reply", detail[:500], may_be_billed=True)
-
-
-def _retry_after(error: APIStatusError) -> float | None:
-    try:
-        return max(0.0, float(error.response.headers.get("retry-after", "")))
-    except ValueError:
-        return None

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from app.prompting.untrusted import neutralise
@@ -33,6 +33,15 @@ class Drawn(NamedTuple):
 
     good: int | None
     bad: int | None
+
+    def of(self, cases: Mapping[int, Case]) -> tuple[Case | None, Case | None]:
+        """The good and the bad case themselves, from texts by id."""
+        good, bad = (None if case_id is None else cases.get(case_id) for case_id in self)
+        return good, bad
+
+    def columns(self) -> dict[str, int | None]:
+        """As a question and a call name them."""
+        return {"good_exemplar_id": self.good, "bad_exemplar_id": self.bad}
 
 
 def draw_exemplars(snapshot: Iterable[Listed], seed: int, task: str, language: str) -> Drawn:

@@ -27,6 +27,8 @@ class Reply(NamedTuple):
     refusal: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    requests_per_minute: int | None = None  # what the provider says it allows, where it says so
+    tokens_per_minute: int | None = None
 
 
 class Answered(NamedTuple):

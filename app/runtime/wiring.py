@@ -4,7 +4,8 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -21,6 +22,7 @@ from app.evidence.service import gather_evidence
 from app.export.service import build_release
 from app.generation.handler import GenerationHandler
 from app.ingestion.service import ingest
+from app.llm.limiter import Limiter
 from app.llm.openai_client import OpenAIClient
 from app.pipeline import Stage
 from app.prompting.prompt import Answered, Prompt
@@ -28,6 +30,9 @@ from app.selection.service import select
 from app.settings import settings
 from app.storage.database import session_factory
 from app.storage.tables import Call, Instance, Run, WorkItem
+
+_Given = TypeVar("_Given")
+_Answer = TypeVar("_Answer")
 
 _log = structlog.get_logger()
 
@@ -39,43 +44,67 @@ class Fault(DomainError):
 class _GenerationWithEvidence(GenerationHandler):
     """Generation, then the mechanical checks, in one transaction: the judge finds them done."""
 
-    def record(self, session: Session, item: WorkItem, call: Call) -> Ending:
-        ending = super().record(session, item, call)
-        gather_evidence(session, session.get_one(Instance, item.source_id))
-        return ending
+    def record(
+        self, session: Session, answered: Sequence[tuple[WorkItem, Call]]
+    ) -> Sequence[Ending | DomainError]:
+        endings = super().record(session, answered)
+        written = [
+            session.get_one(Instance, item.source_id)
+            for (item, _), ending in zip(answered, endings, strict=True)
+            if isinstance(ending, Ending)
+        ]
+        gather_evidence(session, written)
+        return endings
 
 
 class _Guarded:
-    """Turns what nobody expected into a `Fault`, at the edge, so that one item cannot stop a group.
+    """Turns what nobody expected into a `Fault` of the item that it is about, so that one cannot stop a group.
 
-    A database that is away is not a fault: the slice ends, and its items are done again.
+    A database that is away is not a fault: the group is done again.
     """
 
     def __init__(self, inner: Handler) -> None:
         self._inner = inner
 
-    def prepare(self, session: Session, item: WorkItem) -> Prompt | Answered:
-        with _faults(item.id):
-            return self._inner.prepare(session, item)
+    def prepare(
+        self, session: Session, items: Sequence[WorkItem]
+    ) -> Sequence[Prompt | Answered | DomainError]:
+        return self._each(session, self._inner.prepare, items)
 
-    def record(self, session: Session, item: WorkItem, call: Call) -> Ending:
-        with _faults(item.id):
-            return self._inner.record(session, item, call)
+    def record(
+        self, session: Session, answered: Sequence[tuple[WorkItem, Call]]
+    ) -> Sequence[Ending | DomainError]:
+        return self._each(session, self._inner.record, answered)
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
         with _faults(item.id):
             return self._inner.give_up(session, item, call, error)
 
+    def _each(
+        self,
+        session: Session,
+        work: Callable[[Session, Sequence[_Given]], Sequence[_Answer | DomainError]],
+        group: Sequence[_Given],
+    ) -> Sequence[_Answer | DomainError]:
+        """The whole group at once; where that fails, one by one, and only those that fail are errors."""
+        try:
+            with session.begin_nested(), _faults(len(group)):
+                return work(session, group)
+        except DomainError as error:
+            if len(group) == 1:
+                return [error]
+        return [answer for one in group for answer in self._each(session, work, [one])]
+
 
 class _faults:
-    def __init__(self, item_id: int) -> None:
-        self._item_id = item_id
+    def __init__(self, about: int) -> None:
+        self._about = about
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, DomainError | OperationalError):
-            _log.error("handler_fault", item_id=self._item_id, exc_info=error)
+            _log.error("fault", about=self._about, exc_info=error)
             raise Fault(f"{type(error).__name__}: {error}") from error
 
 
@@ -111,11 +140,14 @@ def process(queue: str, is_stopping: Callable[[], bool]) -> Process:
 
 
 def make_drain(here: Process) -> Drain:
-    """This process's drain: one long-lived loop in a thread of its own, one client."""
+    """This process's drain: one long-lived loop in a thread of its own, one client, one limiter."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="calls", daemon=True).start()
-    client = OpenAIClient(settings())
-    return Drain(session_factory(), HANDLERS, client, loop, here, settings().llm_in_flight)
+    configured = settings()
+    assert configured.redis_url is not None  # the doorbell came through it
+    client = OpenAIClient(configured)
+    limiter = Limiter(configured.redis_url, configured.provider_account, here.owner)
+    return Drain(session_factory(), HANDLERS, client, limiter, loop, here, configured.llm_in_flight)
 
 
 def serve_job(here: Process) -> bool:

@@ -174,6 +174,16 @@ class Price(Base):
     output_micro: Mapped[int]
 
 
+class RateLimit(Base):
+    """What a provider allows for a model, where somebody knows; null is unknown."""
+
+    __tablename__ = "rate_limit"
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    requests_per_minute: Mapped[int | None]
+    tokens_per_minute: Mapped[int | None]
+
+
 # --- long work --------------------------------------------------------------------------------------------
 
 
@@ -187,6 +197,7 @@ class Run(_Numbered, _Created, Base):
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     kind: Mapped[str]
     state: Mapped[str]
+    priority: Mapped[str] = mapped_column(server_default=text("'normal'"), default="normal")
     reason: Mapped[str | None]
     params: Mapped[dict[str, Any]]
     progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # a job's checkpoint
@@ -198,14 +209,37 @@ class Run(_Numbered, _Created, Base):
     finished_at: Mapped[datetime | None]
 
 
+class RunEvent(_Numbered, Base):
+    """What was decided about a run, by whom and why. Rows are only ever added."""
+
+    __tablename__ = "run_event"
+    __table_args__ = (Index("ix_run_event_run_id_id", "run_id", "id"),)
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))  # null: the engine itself
+    event: Mapped[str]  # paused, resumed, completed ...
+    detail: Mapped[str] = mapped_column(default="")
+
+
 class RunCount(Base):
-    """How many rows of a job ended how: added, duplicate, too_short ... Together with `pending`: the total."""
+    """How many rows of a run ended how: added, duplicate, passed ... Together with `pending`: the total."""
 
     __tablename__ = "run_count"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
     code: Mapped[str] = mapped_column(primary_key=True)
     rows: Mapped[int] = mapped_column(default=0)
+
+
+class Goal(Base):
+    """How many instances of a lane (a task in a language) have to pass before its run leaves the rest undone."""
+
+    __tablename__ = "goal"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    lane: Mapped[str] = mapped_column(primary_key=True)  # generation/python
+    wanted: Mapped[int]
 
 
 class WorkItem(_Numbered, _Created, Base):
@@ -220,21 +254,36 @@ class WorkItem(_Numbered, _Created, Base):
         UniqueConstraint("run_id", "stage", "source_id"),  # I3: one accepted result per item and stage
         Index(
             "ix_work_item_claim",
+            "run_id",
             "stage",
             "next_attempt_at",
             "id",
             postgresql_where=text("state = 'pending'"),
         ),
-        Index("ix_work_item_lease", "lease_expires_at", postgresql_where=text("state = 'leased'")),
-        Index("ix_work_item_run_id_state", "run_id", "state", "outcome"),
+        Index("ix_work_item_lease", "run_id", "lease_expires_at", postgresql_where=text("state = 'leased'")),
+        Index("ix_work_item_parked", "run_id", "lane", "id", postgresql_where=text("state = 'parked'")),
+        Index(
+            "ix_work_item_outcome", "run_id", "outcome", "id", postgresql_where=text("outcome IS NOT NULL")
+        ),
+        Index(
+            "ix_work_item_trouble",
+            "run_id",
+            "error_code",
+            postgresql_where=text("error_code IS NOT NULL AND state IN ('pending', 'failed')"),
+        ),
     )
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
     stage: Mapped[str]
     source_id: Mapped[int]
+    lane: Mapped[str | None]  # of a run with goals
     state: Mapped[str] = mapped_column(default="pending")
     outcome: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(default=0)  # calls sent, not waits
+    bad_replies: Mapped[int] = mapped_column(server_default=text("0"), default=0)  # of those, unusable
+    reparse: Mapped[bool] = mapped_column(
+        server_default=text("false"), default=False
+    )  # read the last reply again
     next_attempt_at: Mapped[datetime] = mapped_column(server_default=func.now())
     lease_owner: Mapped[str | None]
     lease_expires_at: Mapped[datetime | None]
@@ -434,8 +483,10 @@ class Call(_Numbered, Base):
     __table_args__ = (
         Index("ix_call_sent", "sent_at", postgresql_where=text("state = 'sent'")),
         Index("ix_call_item", "item_id"),
-        Index("ix_call_run_id_state", "run_id", "state"),
-        CheckConstraint("state IN ('sent', 'done', 'failed', 'unknown')", name="state"),
+        Index("ix_call_run_id_closed_at", "run_id", "closed_at"),
+        Index("ix_call_unknown", "run_id", "id", postgresql_where=text("state = 'unknown'")),
+        Index("ix_call_cache", "request_hash", postgresql_where=text("usable IS TRUE")),
+        CheckConstraint("state IN ('sent', 'done', 'failed', 'unknown', 'cached')", name="state"),
     )
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
@@ -450,16 +501,36 @@ class Call(_Numbered, Base):
     good_exemplar_id: Mapped[int | None] = mapped_column(ForeignKey("exemplar.id"))
     bad_exemplar_id: Mapped[int | None] = mapped_column(ForeignKey("exemplar.id"))
     sent_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    closed_at: Mapped[datetime | None]
     latency_ms: Mapped[int | None]
     prompt_tokens: Mapped[int] = mapped_column(default=0)
     completion_tokens: Mapped[int] = mapped_column(default=0)
     reserved_micro: Mapped[int] = mapped_column(default=0)
     cost_micro: Mapped[int] = mapped_column(default=0)
+    written_off_at: Mapped[datetime | None]  # somebody gave back the reservation of an `unknown` call
     reply: Mapped[str | None]  # raw, whatever it was
+    usable: Mapped[
+        bool | None
+    ]  # whether its stage could use the reply: then it answers the same request again
     finish_reason: Mapped[str | None]
     refusal: Mapped[str | None]
     error_code: Mapped[str | None]
     error_detail: Mapped[str | None]
+
+
+class CallTally(Base):
+    """What the closed calls of a run come to, kept in the transactions that close them."""
+
+    __tablename__ = "call_tally"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    stage: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(primary_key=True)  # done, failed, unknown or cached
+    calls: Mapped[int] = mapped_column(default=0)
+    prompt_tokens: Mapped[int] = mapped_column(default=0)
+    completion_tokens: Mapped[int] = mapped_column(default=0)
+    cost_micro: Mapped[int] = mapped_column(default=0)
 
 
 class Evidence(_Numbered, _Created, Base):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.discrimination.handler import DiscriminationHandler
 from app.discrimination.prompts import template
-from app.discrimination.queries import JUDGED_CASES_CAP, keep_judged_case
+from app.discrimination.queries import JUDGED_CASES_CAP, keep_judged_cases
 from app.discrimination.rubric import asked_of, rules_hash, rules_of
 from app.engine.handlers import Ending
 from app.errors import Unparsable
@@ -68,10 +68,11 @@ def verdict_of(session: Session, item: WorkItem) -> VerdictRow:
 def record(session: Session, item: WorkItem, text: str, **values: Any) -> tuple[Ending, Call]:
     """As the engine does it after the last try."""
     call = make_call(session, item, text, **values)
-    try:
-        return HANDLER.record(session, item, call), call
-    except Unparsable as error:
-        return HANDLER.give_up(session, item, call, error), call
+    [ending] = HANDLER.record(session, [(item, call)])
+    if isinstance(ending, Unparsable):
+        ending = HANDLER.give_up(session, item, call, ending)
+    assert isinstance(ending, Ending)
+    return ending, call
 
 
 def test_a_reply_without_a_verdict_is_not_a_rejection(session: Session) -> None:
@@ -149,7 +150,7 @@ def test_the_queue_shows_doubtful_ones_first(session: Session) -> None:
 
 def test_the_offline_judge_needs_no_model_and_claims_nothing(session: Session) -> None:
     item = judged_item(session, "offline")
-    answered = HANDLER.prepare(session, item)
+    [answered] = HANDLER.prepare(session, [item])
     assert isinstance(answered, Answered)
     ending, _ = record(session, item, answered.reply.text, model="offline")
     verdict = verdict_of(session, item)
@@ -169,11 +170,11 @@ def test_a_good_and_a_bad_case_reach_the_judge(session: Session) -> None:
     item = judged_item(session)
     for is_good in (True, False):
         case = Case(f"Case {is_good}", "given", "def case(): ...", is_good, f"because {is_good}")
-        keep_judged_case(session, instance_of(session, item), case)
+        keep_judged_cases(session, [(instance_of(session, item), case)])
     exemplars = session.scalars(select(Exemplar)).all()
     session.add_all(RunExemplar(run_id=item.run_id, exemplar_id=exemplar.id) for exemplar in exemplars)
     session.flush()
-    prompt = HANDLER.prepare(session, item)
+    [prompt] = HANDLER.prepare(session, [item])
 
     assert isinstance(prompt, Prompt)
     shown = restored(prompt.user)
@@ -210,7 +211,7 @@ def test_the_bank_is_bounded_and_a_running_snapshot_does_not_grow(session: Sessi
     item = judged_item(session)
     for number in range(JUDGED_CASES_CAP):
         case = Case(f"Case {number}", "", "pass", is_good=True, analysis="")
-        keep_judged_case(session, instance_of(session, item), case)
+        keep_judged_cases(session, [(instance_of(session, item), case)])
     record(session, item, reply())
 
     assert len(bank(session)) == JUDGED_CASES_CAP

@@ -2,35 +2,46 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.engine import sweep
 from app.engine.drain import Drain
 from app.engine.handlers import Ending
 from app.engine.items import add_items
 from app.engine.process import Process
 from app.engine.runs import open_run
-from app.errors import Unparsable
+from app.errors import DomainError, Unparsable
 from app.llm.client import Client
+from app.llm.limiter import Limiter
 from app.pipeline import Outcome, RunKind, Stage
 from app.prompting.prompt import Prompt
 from app.storage.tables import Base, Call, Price, Run, WorkItem
 from tests.factories import make_project
 
 
+def question(source_id: int) -> Prompt:
+    return Prompt("system", f"question {source_id}", "echo", {}, "template", 1000)
+
+
 class Echo:
     """A stage of one question. "bad" is unusable; anything else passes."""
 
-    def prepare(self, session: Session, item: WorkItem) -> Prompt:
-        return Prompt("system", f"question {item.source_id}", "echo", {}, "template", 1000)
+    def prepare(self, session: Session, items: Sequence[WorkItem]) -> Sequence[Prompt]:
+        return [question(item.source_id) for item in items]
 
-    def record(self, session: Session, item: WorkItem, call: Call) -> Ending:
-        if call.reply == "bad":
-            raise Unparsable("it says bad")
-        return Ending(outcome=Outcome.PASSED)
+    def record(
+        self, session: Session, answered: Sequence[tuple[WorkItem, Call]]
+    ) -> Sequence[Ending | DomainError]:
+        return [
+            Unparsable("it says bad") if call.reply == "bad" else Ending(outcome=Outcome.PASSED)
+            for _, call in answered
+        ]
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
         return Ending(outcome=Outcome.UNUSABLE)
@@ -42,6 +53,12 @@ def sessions(engine: Engine) -> Iterator[sessionmaker[Session]]:
     with engine.begin() as connection:
         tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
         connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+
+
+@pytest.fixture(autouse=True)
+def _servers_have_been_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a start of Postgres the sweeper waits for holders to renew; those of the tests have just started."""
+    monkeypatch.setattr(sweep, "_COMING_BACK", timedelta(0))
 
 
 @pytest.fixture
@@ -61,7 +78,7 @@ def start_run(sessions: sessionmaker[Session]) -> Callable[..., int]:
 
     def start(items: int, budget_micro: int | None = None) -> int:
         with sessions.begin() as session:
-            session.add(Price(model="test", input_micro=1_000_000, output_micro=1_000_000))
+            session.merge(Price(model="test", input_micro=1_000_000, output_micro=1_000_000))
             run = open_run(
                 session,
                 make_project(session).id,
@@ -78,11 +95,33 @@ def start_run(sessions: sessionmaker[Session]) -> Callable[..., int]:
 
 
 @pytest.fixture
-def drained(sessions: sessionmaker[Session], loop: asyncio.AbstractEventLoop) -> Callable[[Client, int], Run]:
+def make_drain(
+    sessions: sessionmaker[Session], loop: asyncio.AbstractEventLoop, servers: tuple[str, str]
+) -> Iterator[Callable[..., Drain]]:
+    """Drains with a client, at a gate that nobody else uses; they are closed in the end."""
+    provider, drains = uuid.uuid4().hex, list[Drain]()
+
+    def make(client: Client, process: Process | None = None, in_flight: int = 8) -> Drain:
+        here = process or Process(f"test {len(drains)}")
+        limiter = Limiter(servers[1], provider, here.owner)
+        drains.append(Drain(sessions, {Stage.GENERATE: Echo()}, client, limiter, loop, here, in_flight))
+        return drains[-1]
+
+    yield make
+    for drain in drains:
+        drain.close()
+
+
+@pytest.fixture
+def drained(
+    sessions: sessionmaker[Session], make_drain: Callable[..., Drain]
+) -> Callable[[Client, int], Run]:
     """Drain with `client` until nothing is due, and return the run as it then stands."""
 
     def drain(client: Client, run_id: int) -> Run:
-        Drain(sessions, {Stage.GENERATE: Echo()}, client, loop, Process("test"), 8).work(10)
+        working = make_drain(client)
+        working.work(10)
+        working.close()
         with sessions() as session:
             return session.get_one(Run, run_id)
 

@@ -10,13 +10,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine import drain
+from app.engine.drain import Drain
 from app.engine.process import Process
 from app.engine.runs import cancel_run, pause_run, progress_of, resume_run
 from app.llm.client import Failure, ProviderError
-from app.pipeline import ItemState, RunState, Stage
+from app.pipeline import ItemState, RunState
 from app.prompting.prompt import Prompt, Reply
 from app.storage.tables import Call, Run, WorkItem
-from tests.engine.conftest import Echo
 from tests.scripted_llm import ScriptedLLM
 
 Sessions = sessionmaker[Session]
@@ -126,7 +126,7 @@ def test_a_wrong_key_pauses_the_run_at_once_and_says_why(
 def test_a_timeout_may_have_been_billed_so_its_reservation_stays(
     sessions: Sessions, start_run: Start, drained: Drained
 ) -> None:
-    timeout = ProviderError(Failure.TRANSIENT, "timeout", "no answer", may_be_billed=True)
+    timeout = ProviderError(Failure.TRANSIENT, "timeout", "no answer", retry_after=30, may_be_billed=True)
 
     run = drained(ScriptedLLM([timeout]), start_run(1))
 
@@ -217,7 +217,7 @@ def test_a_cancelled_run_keeps_its_count_and_ignores_late_replies(
 
 
 def test_a_process_that_is_to_stop_hands_back_what_it_holds(
-    sessions: Sessions, start_run: Start, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+    sessions: Sessions, start_run: Start, make_drain: Callable[..., Drain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "_GRACE_S", 0.1)
     start_run(3)
@@ -230,9 +230,9 @@ def test_a_process_that_is_to_stop_hands_back_what_it_holds(
             raise AssertionError
 
     started = time.monotonic()
-    drain.Drain(
-        sessions, {Stage.GENERATE: Echo()}, Silent(["never"]), loop, Process("test", asked.is_set), 8
-    ).work(60)
+    working = make_drain(Silent(["never"]), Process("test", asked.is_set))
+    working.work(60)
+    working.close()
 
     assert time.monotonic() - started < 10
     with sessions() as session:

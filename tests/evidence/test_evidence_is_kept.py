@@ -15,7 +15,7 @@ def evidence_of(session: Session, instance: Instance) -> dict[str, str]:
 def test_every_kind_of_evidence_has_a_row(session: Session):
     instance = make_instance(session, text_hash="a")
 
-    gather_evidence(session, instance)
+    gather_evidence(session, [instance])
 
     assert evidence_of(session, instance) == {
         "parses": "pass",
@@ -35,8 +35,8 @@ def test_the_same_text_twice_in_a_project_is_a_duplicate_and_in_another_project_
     again = make_instance(session, make_pick(session, make_snippet(session, project)), text_hash="a")
     elsewhere = make_instance(session, text_hash="a")
 
-    gather_evidence(session, elsewhere)
-    gather_evidence(session, again)
+    gather_evidence(session, [elsewhere])
+    gather_evidence(session, [again])
 
     assert evidence_of(session, elsewhere)[Kind.EXACT_DUPLICATE] == "pass"
     assert evidence_of(session, again)[Kind.EXACT_DUPLICATE] == "fail"
@@ -44,10 +44,10 @@ def test_the_same_text_twice_in_a_project_is_a_duplicate_and_in_another_project_
 
 def test_checking_again_replaces_what_was_found(session: Session):
     instance = make_instance(session, solution="def f(:")
-    gather_evidence(session, instance)
+    gather_evidence(session, [instance])
 
     instance.solution = "def f(): pass"
-    gather_evidence(session, instance)
+    gather_evidence(session, [instance])
 
     assert evidence_of(session, instance)[Kind.PARSES] == "pass"
 
@@ -55,6 +55,6 @@ def test_checking_again_replaces_what_was_found(session: Session):
 def test_a_snippet_without_a_licence_shows_in_the_evidence(session: Session):
     instance = make_instance(session, make_pick(session, make_snippet(session, license=None)))
 
-    gather_evidence(session, instance)
+    gather_evidence(session, [instance])
 
     assert evidence_of(session, instance)[Kind.LICENCE_KNOWN] == "fail"

@@ -51,7 +51,7 @@ def test_the_question_shows_one_whole_good_and_one_whole_bad_case(session: Sessi
     item = item_of(session)
     keep_shipped_cases(session)
     freeze_snapshot(session, session.get_one(Run, item.run_id), Task, seed=3)
-    prompt = HANDLER.prepare(session, item)
+    [prompt] = HANDLER.prepare(session, [item])
 
     assert isinstance(prompt, Prompt)
     good = session.get_one(Exemplar, prompt.good_exemplar_id)
@@ -63,23 +63,23 @@ def test_the_question_shows_one_whole_good_and_one_whole_bad_case(session: Sessi
         assert case.solution in shown
         assert case.analysis in shown
     assert prompt.template_hash == template(Task.REPAIR).content_hash
-    assert HANDLER.prepare(session, item) == prompt
+    assert HANDLER.prepare(session, [item]) == [prompt]
 
 
 def test_the_offline_teacher_answers_at_once_and_its_mutation_is_noted(session: Session) -> None:
     item = item_of(session, "offline")
-    answered = HANDLER.prepare(session, item)
+    [answered] = HANDLER.prepare(session, [item])
 
     assert isinstance(answered, Answered)
     assert instance_of(session, item).bug
-    assert HANDLER.record(session, item, make_call(session, item, answered.reply.text)) == Ending(
-        next_stage=Stage.DISCRIMINATE
-    )
+    assert HANDLER.record(session, [(item, make_call(session, item, answered.reply.text))]) == [
+        Ending(next_stage=Stage.DISCRIMINATE)
+    ]
 
 
 def test_a_good_reply_is_kept_as_the_models_own_revision(session: Session) -> None:
     item = item_of(session)
-    ending = HANDLER.record(session, item, make_call(session, item, json.dumps(TEXT)))
+    [ending] = HANDLER.record(session, [(item, make_call(session, item, json.dumps(TEXT)))])
     instance = instance_of(session, item)
     revision = session.scalars(select(Revision).where(Revision.instance_id == instance.id)).one()
 
@@ -93,7 +93,7 @@ def test_a_good_reply_is_kept_as_the_models_own_revision(session: Session) -> No
 def test_a_mended_reply_is_marked_on_its_call(session: Session) -> None:
     item = item_of(session)
     call = make_call(session, item, json.dumps(TEXT)[:-1] + ",}")
-    HANDLER.record(session, item, call)
+    HANDLER.record(session, [(item, call)])
 
     assert call.error_code == "repaired_json"
 
@@ -113,11 +113,11 @@ def test_what_cannot_be_used_says_why_and_changes_nothing_until_given_up(
 ) -> None:
     item = item_of(session)
     call = make_call(session, item, reply, **values)
-    with pytest.raises(Unparsable) as caught:
-        HANDLER.record(session, item, call)
+    [error] = HANDLER.record(session, [(item, call)])
     instance = instance_of(session, item)
-    assert (caught.value.code, instance.status) == (reason, InstanceStatus.GENERATING)
+    assert isinstance(error, Unparsable)
+    assert (error.code, instance.status) == (reason, InstanceStatus.GENERATING)
 
-    assert HANDLER.give_up(session, item, call, caught.value) == Ending(outcome=Outcome.UNUSABLE)
+    assert HANDLER.give_up(session, item, call, error) == Ending(outcome=Outcome.UNUSABLE)
     assert (instance.status, instance.unusable_reason) == (InstanceStatus.UNUSABLE, reason)
     assert call.reply == reply

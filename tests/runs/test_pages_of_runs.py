@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from app.engine.handlers import Ending
-from app.engine.items import claim, finish
+from app.engine.items import claim, close, finish
 from app.pipeline import Outcome, RunKind, RunState, Stage
 from app.storage.tables import Project, Rejection, Run
 from tests.factories import (
@@ -45,9 +45,9 @@ def run(session: Session, project: Project) -> Run:
         session, make_pick(session, make_snippet(session, project)), run, status="unusable"
     )
     make_item(session, instance, Stage.GENERATE)
-    [item] = claim(session, Stage.GENERATE, 1, "test")
+    [item] = claim(session, [Stage.GENERATE], 1, "test")
     make_call(session, item, "<script>I would rather not</script>")
-    finish(session, item, Ending(outcome=Outcome.UNUSABLE))
+    close(session, [finish(item, Ending(outcome=Outcome.UNUSABLE))])
     session.commit()
     return run
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.log import log_entries
 from app.engine.handlers import Ending
-from app.engine.items import add_items, claim, finish
+from app.engine.items import add_items, claim, close, finish
 from app.pipeline import Outcome, RunKind, RunState, Scope, Stage
 from app.storage.tables import Project, Run
 from tests.factories import make_person, make_project, make_run
@@ -30,9 +30,11 @@ def run(session: Session, project: Project) -> Run:
     """A generation of five, two of which are done."""
     run = make_run(session, project, kind=RunKind.GENERATE, state=RunState.RUNNING, total=5)
     add_items(session, run, Stage.GENERATE, range(1, 6))
-    done = claim(session, Stage.GENERATE, 2, "test")
-    finish(session, done[0], Ending(outcome=Outcome.PASSED))
-    finish(session, done[1], Ending(outcome=Outcome.UNUSABLE))
+    first, second = claim(session, [Stage.GENERATE], 2, "test")
+    close(
+        session,
+        [finish(first, Ending(outcome=Outcome.PASSED)), finish(second, Ending(outcome=Outcome.UNUSABLE))],
+    )
     session.commit()
     return run
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,23 @@ from typing import Any
 
 import httpx2
 import psutil
+import psycopg
 
 ROOT = Path(__file__).parents[2]
 START_S = 90
 RUN_S = 120
+
+CONFIGURED = (
+    "BREAKWATER_",
+    "OPENAI_",
+    "LLM_",
+    "GENERATOR_",
+    "DISCRIMINATOR_",
+    "DATABASE_",
+    "REDIS_",
+    "FILES_",
+)
+"""How the names begin of what may be set outside, and must not reach the product that is tried."""
 
 
 @dataclass
@@ -35,7 +49,7 @@ class Product:
         """Run a command of this instance; returns what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "app.cli", *arguments],
-            cwd=ROOT,
+            cwd=self.home.parent,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -76,6 +90,19 @@ class Product:
             time.sleep(0.2)
         raise AssertionError(f"{location} did not end: {run}")
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """Where its servers answer: `database_url`, `redis_url` ..."""
+        return json.loads((self.home / "supervisor.json").read_text())
+
+    def calls(self, run_id: int) -> Counter[str]:
+        """How many calls of a run its ledger holds, by state."""
+        with psycopg.connect(self.record["database_url"].replace("+psycopg", "")) as connection:
+            rows = connection.execute(
+                "SELECT state, count(*) FROM call WHERE run_id = %s GROUP BY state", [run_id]
+            )
+            return Counter(dict(rows.fetchall()))
+
     def processes(self) -> list[psutil.Process]:
         """The supervisor and everything below it."""
         supervisor = psutil.Process(self.process.pid)
@@ -110,18 +137,16 @@ def running(home: Path, *, demo: bool = False, **environment: str) -> Iterator[P
 
 
 def start(home: Path, *, demo: bool = False, **environment: str) -> Product:
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("DATABASE_URL", "REDIS_URL", "FILES_DIR")
-    }
-    full = inherited | {"BREAKWATER_HOME": str(home), "PORT": "0"} | environment
+    """Start the product in `home` with these settings and no others: not the shell's, nor those of an `.env` here."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(CONFIGURED)}
+    own = {"BREAKWATER_HOME": str(home), "PORT": "0", "PYTHONPATH": str(ROOT)}
+    full = inherited | own | environment
     arguments = [] if demo else ["--no-demo"]
     log = home.with_suffix(".log")
     with log.open("a") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "up", *arguments],
-            cwd=ROOT,
+            cwd=home.parent,
             env=full,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -1,0 +1,72 @@
+"""Doing ended items of a generation run again after a fix: by reading the last reply again, or by asking anew."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from app.engine.items import add_counts
+from app.engine.runs import note, reopen_run
+from app.errors import Conflict, InvalidInput
+from app.pipeline import InstanceStatus, ItemState, Outcome
+from app.storage.tables import Call, Decision, Instance, Lease, WorkItem
+
+RETRYABLE = (Outcome.UNUSABLE, Outcome.ERROR, Outcome.INVALID_VERDICT)
+
+
+def retry_items(
+    session: Session, run_id: int, outcome: Outcome, *, reparse: bool, person_id: int | None = None
+) -> int:
+    """Put a run's items that ended with `outcome` back into the queue. Returns how many.
+
+    `reparse` reads the last raw reply again and pays nothing; items without a reply stay as they are. Else they
+    are asked anew, with all their tries. What a person has decided on, or is reading, is left alone.
+    """
+    if outcome not in RETRYABLE:
+        raise InvalidInput(f"{outcome} cannot be retried, only {', '.join(RETRYABLE)}", "outcome")
+    untouched = (
+        ~select(Decision.id).where(Decision.instance_id == WorkItem.source_id).exists(),
+        ~select(Lease.id)
+        .where(Lease.instance_id == WorkItem.source_id, Lease.expires_at > func.now())
+        .exists(),
+    )
+    ended = select(WorkItem.id).where(WorkItem.run_id == run_id, WorkItem.outcome == outcome, *untouched)
+    if reparse:
+        ended = ended.where(
+            select(Call.id).where(Call.item_id == WorkItem.id, Call.state.in_(("done", "cached"))).exists()
+        )
+    item_ids = session.scalars(ended.order_by(WorkItem.id).with_for_update(key_share=True)).all()
+    if not item_ids:
+        raise Conflict(f"no item of run {run_id} that ended as {outcome} can be retried this way")
+    sources = session.scalars(
+        update(WorkItem)
+        .where(WorkItem.id.in_(item_ids))
+        .values(
+            state=ItemState.PENDING,
+            outcome=None,
+            reparse=reparse,
+            attempts=0,
+            bad_replies=0,
+            next_attempt_at=func.now(),
+            finished_at=None,
+        )
+        .returning(WorkItem.source_id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    _take_from_people(session, sources)
+    add_counts(session, {(run_id, str(outcome)): -len(item_ids)})
+    reopen_run(session, run_id)
+    how = "read again" if reparse else "asked again"
+    note(session, run_id, "retried", f"{len(item_ids)} {outcome}, {how}", person_id)
+    return len(item_ids)
+
+
+def _take_from_people(session: Session, instance_ids: Sequence[int]) -> None:
+    """Until they are judged again nobody is handed these instances."""
+    session.execute(delete(Lease).where(Lease.instance_id.in_(instance_ids)))
+    session.execute(
+        update(Instance)
+        .where(Instance.id.in_(instance_ids))
+        .values(status=InstanceStatus.GENERATING, unusable_reason=None)
+        .execution_options(synchronize_session=False)
+    )
