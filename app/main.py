@@ -4,8 +4,8 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from app.console import api as console_api
+from app.console import model_pages, settings_pages
 from app.console import pages as console_pages
-from app.console import settings_pages
 from app.dashboard import api as dashboard_api
 from app.dashboard import pages as dashboard_pages
 from app.discrimination import pages as discrimination_pages
@@ -34,6 +34,7 @@ from app.web.request_log import RequestLog
 PAGES = (
     dashboard_pages,
     console_pages,
+    model_pages,
     settings_pages,
     ingestion_pages,
     selection_pages,

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.storage.tables import Guideline, Person, Price, Project
+from app.storage.tables import Guideline, Person, Project
 
 
 def project_named(session: Session, slug: str) -> Project | None:
@@ -19,10 +19,6 @@ def guideline_versions(session: Session, project_id: int) -> list[tuple[Guidelin
         .order_by(Guideline.version.desc())
     )
     return [(guideline, name) for guideline, name in session.execute(query)]
-
-
-def prices(session: Session) -> list[Price]:
-    return list(session.scalars(select(Price).order_by(Price.model)))
 
 
 def all_projects(session: Session) -> list[Project]:

@@ -1,18 +1,17 @@
 """Projects, their guidelines and reasons, and what models cost. Every change is in the log."""
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from license_expression import get_spdx_licensing
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
 from app.console.defaults import GUIDELINE, REASONS, slug_of
-from app.errors import Conflict, InvalidInput, NotFound
-from app.storage.tables import Guideline, Price, Project
+from app.errors import Conflict, InvalidInput
+from app.storage.tables import Guideline, Project
 
 MOST_NAME_CHARACTERS = 100
 MOST_DESCRIPTION_CHARACTERS = 2_000
@@ -98,40 +97,6 @@ def save_guideline(session: Session, actor: int | None, project: Project, markdo
 def guideline_in_force(session: Session, project_id: int) -> Guideline | None:
     query = select(Guideline).where(Guideline.project_id == project_id).order_by(Guideline.version.desc())
     return session.scalars(query.limit(1)).one_or_none()
-
-
-def set_price(session: Session, actor: int | None, model: str, input_usd: str, output_usd: str) -> None:
-    """What a model costs, in dollars per million tokens of input and output."""
-    model = model.strip()
-    if not 0 < len(model) <= 200:
-        raise InvalidInput("name the model as the provider spells it", "model")
-    price = {
-        "input_micro": _micro(input_usd, "input_usd"),
-        "output_micro": _micro(output_usd, "output_usd"),
-    }
-    session.execute(
-        insert(Price).values(model=model, **price).on_conflict_do_update(index_elements=["model"], set_=price)
-    )
-    log(
-        session, actor, "price set", model, {"input_usd": input_usd.strip(), "output_usd": output_usd.strip()}
-    )
-
-
-def forget_price(session: Session, actor: int | None, model: str) -> None:
-    gone = session.scalars(delete(Price).where(Price.model == model).returning(Price.model)).one_or_none()
-    if gone is None:
-        raise NotFound(f"there is no price for {model}")
-    log(session, actor, "price forgotten", model)
-
-
-def _micro(dollars: str, field: str) -> int:
-    try:
-        amount = Decimal(dollars.strip())
-    except InvalidOperation:
-        raise InvalidInput("write a price in dollars, such as 0.15", field) from None
-    if not (amount.is_finite() and 0 <= amount <= 10_000):
-        raise InvalidInput("a price lies between 0 and 10,000 dollars", field)
-    return round(amount * MICRO)
 
 
 def _checked_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The settings: project, guideline, projects, people, tokens, models, log. Reaches the world as `pages` does."""
+"""The settings: project, guideline, projects, people, tokens, log. Reaches the world as `pages` does."""
 
 from typing import Annotated
 
@@ -11,7 +11,6 @@ from app.accounts.tokens import create_token, revoke_token, tokens
 from app.console import queries, service
 from app.errors import Conflict, InvalidInput, NotFound
 from app.pipeline import Role, Scope
-from app.settings import settings
 from app.web.dependencies import (
     CurrentPerson,
     CurrentProject,
@@ -310,43 +309,6 @@ def end_token(session: DbSession, caller: PageCaller, token_id: PersonId) -> Res
     is_admin = role_everywhere(session, caller) is Role.ADMIN
     revoke_token(session, caller.person.id, token_id, owner_id=None if is_admin else caller.person.id)
     return see_other("/settings/tokens", "The token is revoked; scripts that use it are refused from now on.")
-
-
-# --- models -----------------------------------------------------------------------------------------------
-
-
-@router.get("/models", dependencies=[everywhere_admin])
-def models_page(request: Request, session: DbSession, seen: MaybeProject) -> Response:
-    return _models(request, session)
-
-
-def _models(request: Request, session: DbSession, status: int = 200, **context: object) -> Response:
-    shown = {"settings": settings(), "prices": queries.prices(session), "form": {}, "errors": {}}
-    return render(request, "console/models.html", status=status, **(shown | context))
-
-
-@router.post("/models/prices", dependencies=[everywhere_admin])
-def set_price(
-    request: Request,
-    session: DbSession,
-    person: CurrentPerson,
-    seen: MaybeProject,
-    model: Text = "",
-    input_usd: Text = "",
-    output_usd: Text = "",
-) -> Response:
-    try:
-        service.set_price(session, person.id, model, input_usd, output_usd)
-    except InvalidInput as error:
-        form = {"model": model, "input_usd": input_usd, "output_usd": output_usd}
-        return _models(request, session, 422, form=form, errors={error.field: str(error)})
-    return see_other("/settings/models", f"The price of {model.strip()} is set.")
-
-
-@router.post("/models/prices/remove", dependencies=[everywhere_admin])
-def forget_price(session: DbSession, person: CurrentPerson, model: Text = "") -> Response:
-    service.forget_price(session, person.id, model)
-    return see_other("/settings/models", f"There is no price for {model} any more.")
 
 
 # --- the log ----------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from app.storage.tables import Goal, WorkItem
 
 
 class Lane(NamedTuple):
-    """A task in a language, in items of one run: passed + otherwise ended + active + parked = planned."""
+    """A task in a language, in attempts of one run: passed + otherwise ended + active + parked = planned."""
 
     lane: str
     wanted: int
@@ -33,57 +33,82 @@ class Lane(NamedTuple):
 
 
 def add_goals(session: Session, run_id: int, wanted: Mapping[str, int]) -> None:
-    """`wanted`: passes by lane."""
-    session.add_all(Goal(run_id=run_id, lane=lane, wanted=passes) for lane, passes in wanted.items())
+    """`wanted`: passes by lane. The items of the lanes are there, parked."""
+    planned = dict(
+        session.execute(
+            select(WorkItem.lane, func.count())
+            .where(WorkItem.run_id == run_id, WorkItem.state == ItemState.PARKED)
+            .group_by(WorkItem.lane)
+        ).all()
+    )
+    session.add_all(
+        Goal(run_id=run_id, lane=lane, wanted=passes, planned=planned.get(lane, 0))
+        for lane, passes in wanted.items()
+    )
     session.flush()
 
 
 def lanes_of(session: Session, run_id: int) -> list[Lane]:
     """Where each lane of a run stands; none where the run has no goals."""
-    passed = WorkItem.outcome == Outcome.PASSED
-    parked = WorkItem.state == ItemState.PARKED
-    active = WorkItem.state.in_((ItemState.PENDING, ItemState.LEASED))
-    count = func.count
-    rows = session.execute(
-        select(
-            Goal.lane,
-            Goal.wanted,
-            count().filter(passed),
-            count().filter(WorkItem.outcome.is_not(None), ~passed),
-            count().filter(active),
-            count().filter(parked),
-        )
-        .outerjoin(WorkItem, (WorkItem.run_id == Goal.run_id) & (WorkItem.lane == Goal.lane))
+    goals = session.scalars(
+        select(Goal)
         .where(Goal.run_id == run_id)
-        .group_by(Goal.lane, Goal.wanted)
         .order_by(Goal.lane)
+        .execution_options(populate_existing=True)
     )
-    return [Lane(*row) for row in rows]
+    return [_lane(goal) for goal in goals]
 
 
 def steer(session: Session, run_ids: Collection[int]) -> None:
-    """Let go what lanes of these runs still miss, and skip the rest of those that have reached their goal."""
-    with_goals = select(Goal.run_id).where(Goal.run_id.in_(run_ids)).distinct()
-    for run_id in session.scalars(with_goals).all() if run_ids else ():
-        # Two workers must not both let go what is missing once.
-        session.execute(select(Goal.lane).where(Goal.run_id == run_id).order_by(Goal.lane).with_for_update())
-        for lane in lanes_of(session, run_id):
-            if lane.missing:
-                _move_parked(session, run_id, lane.lane, ItemState.PENDING, lane.missing)
-                enqueue_after_commit(session, doorbell_for(Stage.GENERATE))
-            elif lane.parked and lane.passed >= lane.wanted:
-                skipped = _move_parked(session, run_id, lane.lane, ItemState.SKIPPED, lane.parked)
-                add_counts(session, {(run_id, str(Outcome.SKIPPED)): skipped})
+    """Let go what lanes of these runs still miss, and skip the rest of those that have reached their goal.
+
+    Two workers must not both let go what is missing once, so the goals are locked.
+    """
+    if not run_ids:
+        return
+    goals = session.scalars(
+        select(Goal)
+        .where(Goal.run_id.in_(run_ids))
+        .order_by(Goal.run_id, Goal.lane)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    for goal in goals:
+        lane = _lane(goal)
+        if lane.missing:
+            goal.let_go += _move_parked(session, goal, ItemState.PENDING, lane.missing)
+            enqueue_after_commit(session, doorbell_for(Stage.GENERATE))
+        elif lane.parked and lane.passed >= lane.wanted:
+            skipped = _move_parked(session, goal, ItemState.SKIPPED, lane.parked)
+            goal.let_go += skipped
+            goal.ended += skipped
+            add_counts(session, {(goal.run_id, str(Outcome.SKIPPED)): skipped})
+    session.flush()
 
 
-def _move_parked(session: Session, run_id: int, lane: str, state: ItemState, limit: int) -> int:
+def cancel_goals(session: Session, run_id: int) -> None:
+    """Nothing of a cancelled run is active or parked any more."""
+    session.execute(
+        update(Goal)
+        .where(Goal.run_id == run_id)
+        .values(let_go=Goal.planned, ended=Goal.planned - Goal.passed)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _lane(goal: Goal) -> Lane:
+    active = goal.let_go - goal.passed - goal.ended
+    return Lane(goal.lane, goal.wanted, goal.passed, goal.ended, active, goal.planned - goal.let_go)
+
+
+def _move_parked(session: Session, goal: Goal, state: ItemState, limit: int) -> int:
     one = aliased(WorkItem)
     parked = (
         select(one.id)
-        .where(one.run_id == run_id, one.lane == lane, one.state == ItemState.PARKED)
+        .where(one.run_id == goal.run_id, one.lane == goal.lane, one.state == ItemState.PARKED)
         .order_by(one.id)
         .limit(limit)
-        .with_for_update(key_share=True)
+        .with_for_update(key_share=True, skip_locked=True)
     )
     is_over = state == ItemState.SKIPPED
     return len(

@@ -38,7 +38,7 @@ from app.engine.shares import Contender, fair_shares
 from app.errors import DomainError
 from app.pipeline import OPEN_ITEMS, WEIGHT_OF_PRIORITY, ItemState, Outcome, Priority, RunState, Stage
 from app.queue import doorbell_for, enqueue_after_commit
-from app.storage.tables import Run, RunCount, WorkItem
+from app.storage.tables import Goal, Run, RunCount, WorkItem
 
 LEASE = timedelta(seconds=30)
 
@@ -324,6 +324,14 @@ def close(session: Session, closings: Sequence[Closing]) -> set[int]:
         session,
         Counter((closing.item.run_id, str(closing.outcome)) for closing in closed if closing.outcome),
     )
+    count_lanes(
+        session,
+        Counter(
+            (closing.item.run_id, closing.item.lane, closing.outcome is Outcome.PASSED)
+            for closing in closed
+            if closing.outcome and closing.item.lane
+        ),
+    )
     return ours
 
 
@@ -343,6 +351,18 @@ def add_counts(session: Session, counts: Mapping[tuple[int, str], int]) -> None:
             set_={"rows": RunCount.rows + statement.excluded.rows},
         )
     )
+
+
+def count_lanes(session: Session, counts: Mapping[tuple[int, str, bool], int]) -> None:
+    """Add ended items to (run id, lane, whether they passed), in the transaction that ends them."""
+    for (run_id, lane, passed), number in sorted(counts.items()):
+        column = Goal.passed if passed else Goal.ended
+        session.execute(
+            update(Goal)
+            .where(Goal.run_id == run_id, Goal.lane == lane)
+            .values({column: column + number})
+            .execution_options(synchronize_session=False)
+        )
 
 
 # --- repairing --------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Prices, upper bounds and reservations, in integer micro-dollars."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from app.errors import InvalidInput
 from app.pipeline import OFFLINE
 from app.prompting.prompt import Prompt, Reply
 from app.storage.tables import Price, Run
@@ -30,6 +32,15 @@ FREE = Rate(0, 0)
 
 
 Rates = Mapping[str, Rate | None]  # by model
+
+
+def checked_budget(usd: float | None) -> int | None:
+    """A cap as people give it, in micro-dollars; None is no cap. Raises InvalidInput."""
+    if usd is None:
+        return None
+    if not math.isfinite(usd) or not 0.000001 <= usd <= 1_000_000:
+        raise InvalidInput("budget_usd must be from 0.000001 to 1,000,000", "budget_usd")
+    return round(usd * 1_000_000)
 
 
 def rates_of(session: Session, models: Collection[str]) -> Rates:

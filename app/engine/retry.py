@@ -1,11 +1,12 @@
 """Doing ended items of a generation run again after a fix: by reading the last reply again, or by asking anew."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from app.engine.items import add_counts
+from app.engine.items import add_counts, count_lanes
 from app.engine.runs import note, reopen_run
 from app.errors import Conflict, InvalidInput
 from app.pipeline import InstanceStatus, ItemState, Outcome
@@ -38,7 +39,7 @@ def retry_items(
     item_ids = session.scalars(ended.order_by(WorkItem.id).with_for_update(key_share=True)).all()
     if not item_ids:
         raise Conflict(f"no item of run {run_id} that ended as {outcome} can be retried this way")
-    sources = session.scalars(
+    retried = session.execute(
         update(WorkItem)
         .where(WorkItem.id.in_(item_ids))
         .values(
@@ -50,15 +51,17 @@ def retry_items(
             next_attempt_at=func.now(),
             finished_at=None,
         )
-        .returning(WorkItem.source_id)
+        .returning(WorkItem.source_id, WorkItem.lane)
         .execution_options(synchronize_session=False)
     ).all()
-    _take_from_people(session, sources)
-    add_counts(session, {(run_id, str(outcome)): -len(item_ids)})
+    _take_from_people(session, [source_id for source_id, _ in retried])
+    add_counts(session, {(run_id, str(outcome)): -len(retried)})
+    lanes = Counter((run_id, lane, False) for _, lane in retried if lane is not None)
+    count_lanes(session, {lane: -number for lane, number in lanes.items()})
     reopen_run(session, run_id)
     how = "read again" if reparse else "asked again"
-    note(session, run_id, "retried", f"{len(item_ids)} {outcome}, {how}", person_id)
-    return len(item_ids)
+    note(session, run_id, "retried", f"{len(retried)} {outcome}, {how}", person_id)
+    return len(retried)
 
 
 def _take_from_people(session: Session, instance_ids: Sequence[int]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, exists, func, select, update
 from sqlalchemy.orm import Session
 
+from app.engine.goals import cancel_goals
 from app.engine.items import add_counts, end_open_items, has_open_item
 from app.engine.money import rate_of
 from app.errors import Conflict
@@ -22,7 +23,7 @@ from app.pipeline import (
     Stage,
 )
 from app.queue import doorbell_for, enqueue_after_commit
-from app.storage.tables import Run, RunCount, RunEvent, WorkItem
+from app.storage.tables import Call, CallTally, Run, RunCount, RunEvent, WorkItem
 
 STAGE_OF_KIND = {
     RunKind.INGEST: Stage.INGEST,
@@ -42,6 +43,7 @@ class Progress(NamedTuple):
     done: dict[str, int]
     pending: int
     reasons: dict[str, int]  # why items failed or wait for another try
+    calls: dict[str, int]  # by state: sent, done, cached, failed, unknown
     eta_s: float | None
 
 
@@ -134,6 +136,7 @@ def cancel_run(session: Session, run_id: int, person_id: int | None = None) -> N
         # Items before the run, as everywhere; a job's single item is no row of its run.
         end_items = end_open_items if is_generation else _drop_job
         end_items(session, run_id, ItemState.CANCELLED, Outcome.CANCELLED)
+        cancel_goals(session, run_id)
     run = _move(session, run_id, UNFINISHED_RUNS, RunState.CANCELLED, None)
     run.finished_at = func.now()
     note(session, run_id, "cancelled", person_id=person_id)
@@ -236,8 +239,20 @@ def progress_of(session: Session, run: Run) -> Progress:
         done=done,
         pending=pending,
         reasons={str(code): rows for code, rows in session.execute(reasons)},
+        calls=_calls_of(session, run),
         eta_s=_seconds_left(session, run, ended, pending),
     )
+
+
+def _calls_of(session: Session, run: Run) -> dict[str, int]:
+    """The closed ones from their tally, those in flight one by one: there are never many."""
+    if STAGE_OF_KIND[RunKind(run.kind)] not in MODEL_STAGES:
+        return {}
+    closed = select(CallTally.state, func.sum(CallTally.calls)).where(CallTally.run_id == run.id)
+    calls = {state: int(number) for state, number in session.execute(closed.group_by(CallTally.state))}
+    in_flight = select(func.count()).where(Call.state == "sent", Call.run_id == run.id)
+    calls["sent"] = session.scalars(in_flight).one()
+    return {state: number for state, number in calls.items() if number}
 
 
 def _seconds_left(session: Session, run: Run, ended: int, pending: int) -> float | None:

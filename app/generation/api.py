@@ -22,7 +22,17 @@ class GenerationRequest(BaseModel):
         description="The share of each task: summarization, generation, translation, repair",
         examples=[{"generation": 0.57, "summarization": 0.16, "repair": 0.16, "translation": 0.11}],
     )
-    count: int = Field(description="Instances over all tasks", examples=[800])
+    count: int | None = Field(None, description="Instances over all tasks", examples=[800])
+    until_pass: int | None = Field(
+        None,
+        description="Instead of `count`: go on until so many of each task and language pass the discriminator",
+        examples=[50],
+    )
+    at_most: int | None = Field(
+        None,
+        description="With `until_pass`: attempts for each task and language; without it twice as many",
+        examples=[100],
+    )
     selection_id: int | None = Field(
         None, ge=1, le=2**63 - 1, description="Without it the newest completed selection", examples=[4]
     )
@@ -35,6 +45,12 @@ class GenerationRequest(BaseModel):
     budget_usd: float | None = Field(
         None, description="The most it may cost; without it no cap", examples=[5]
     )
+    priority: str = Field(
+        "normal",
+        max_length=20,
+        description="low, normal or high: its share of the calls in flight",
+        examples=["normal"],
+    )
     seed: int = Field(0, description="Fixes every draw of the run", examples=[0])
 
 
@@ -46,7 +62,7 @@ class StartedGeneration(BaseModel):
     id: int = Field(description="The run", examples=[12])
     kind: str = Field(examples=["generate"])
     state: str = Field(examples=["queued"])
-    total: int = Field(description="Instances asked for", examples=[800])
+    total: int = Field(description="Instances asked for; with `until_pass` attempts at most", examples=[800])
     params: dict[str, object] = Field(description="All that it takes to do it again")
 
 

@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 from app.errors import InvalidInput
 from app.generation.plan import Wanted
-from app.pipeline import OFFLINE, Task
+from app.pipeline import OFFLINE, Priority, Task
 
 USUAL_COUNT = "200"
 USUAL_SHARES = {
@@ -24,9 +24,13 @@ class GenerationForm(BaseModel):
     translation: str = Field(default="", max_length=20)
     repair: str = Field(default="", max_length=20)
     count: str = Field(default="", max_length=20)
+    until: str = Field(default="count", max_length=20)  # when it has enough: count or pass
+    until_pass: str = Field(default="", max_length=20)
+    at_most: str = Field(default="", max_length=20)
     generator: str = Field(default="", max_length=200)
     discriminator: str = Field(default="", max_length=200)
     budget_usd: str = Field(default="", max_length=20)
+    priority: str = Field(default=Priority.NORMAL, max_length=20)
     seed: str = Field(default="", max_length=20)
 
     def share(self, task: Task) -> str:
@@ -39,14 +43,18 @@ def asked(form: GenerationForm) -> Wanted:
     The offline teacher is not asked for what it cannot do: the field of translation is closed then.
     """
     tasks = [task for task in Task if task is not Task.TRANSLATION or form.generator != OFFLINE]
+    has_goal = form.until == "pass"
     shares = {task.value: _number(form.share(task) or "0", task.value) for task in tasks}
     return Wanted(
         selection_id=_whole(form.selection_id, "selection_id") if form.selection_id else None,
         tasks=shares,
-        count=_whole(form.count, "count"),
+        count=None if has_goal else _whole(form.count, "count"),
+        until_pass=_whole(form.until_pass, "until_pass") if has_goal else None,
+        at_most=_whole(form.at_most, "at_most") if has_goal and form.at_most.strip() else None,
         generator=form.generator.strip() or None,
         discriminator=form.discriminator.strip() or None,
         budget_usd=_number(form.budget_usd, "budget_usd") if form.budget_usd.strip() else None,
+        priority=form.priority,
         seed=_whole(form.seed or "0", "seed"),
     )
 

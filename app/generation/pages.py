@@ -88,10 +88,10 @@ def _form_context(session: Session, project: Project, form: GenerationForm) -> d
     """The form, its errors, and where it has none how many of each task and the estimate."""
     errors: dict[str, str] = {}
     counts: dict[Task, int] = {}
-    estimate = None
+    estimate = goal = None
     try:
         order = service.check_order(session, project, asked(form))
-        counts, estimate = order.counts, service.estimate(session, order)
+        counts, goal, estimate = order.counts, order.goal, service.estimate(session, order)
     except InvalidInput as error:
         errors[error.field or ""] = str(error)
     except Conflict as error:
@@ -101,6 +101,7 @@ def _form_context(session: Session, project: Project, form: GenerationForm) -> d
         "errors": errors,
         "counts": counts,
         "estimate": estimate,
+        "goal": goal,
         "tasks": list(Task),
         "briefs": BRIEFS,
         "closed": [] if form.generator != OFFLINE else [task for task in Task if task not in offline.TASKS],

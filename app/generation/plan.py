@@ -7,24 +7,35 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from app.generation.tasks import BUG_KINDS, target_languages
-from app.pipeline import LANGUAGES, Task
+from app.pipeline import LANGUAGES, Priority, Task
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What a run should make.
 
-    Without `selection_id` it draws from the newest completed selection; without models from the configured
-    ones; without a budget (USD) there is no cap.
+    Either `count` instances, or as many as it takes until `until_pass` of each task and language pass, with
+    `at_most` attempts each. Without `selection_id` it draws from the newest completed selection; without models
+    from the configured ones; without a budget (USD) there is no cap.
     """
 
-    tasks: Mapping[str, float]  # the share of each
-    count: int  # instances over all tasks
+    tasks: Mapping[str, float]  # the share of each; of a run with a goal only which
+    count: int | None = None  # instances over all tasks
+    until_pass: int | None = None
+    at_most: int | None = None
     selection_id: int | None = None
     generator: str | None = None
     discriminator: str | None = None
     budget_usd: float | None = None
+    priority: str = Priority.NORMAL
     seed: int = 0
+
+
+class Goal(NamedTuple):
+    """When a run has enough, for each task and language."""
+
+    passes: int
+    at_most: int  # attempts
 
 
 class Material(NamedTuple):
@@ -92,3 +103,20 @@ def plan_instances(
         offset += amount
     placed.sort(key=lambda place: place[0])
     return [planned for _, planned in placed]
+
+
+def plan_attempts(
+    picks: Sequence[Material], tasks: Sequence[Task], at_most: int, seed: int, *, with_bugs: bool
+) -> list[Planned]:
+    """`at_most` attempts of each task in each language of `picks`, in the order in which they are made."""
+    planned: list[Planned] = []
+    for language in dict.fromkeys(pick.language for pick in picks):
+        of_language = [pick for pick in picks if pick.language == language]
+        counts = dict.fromkeys(tasks, at_most)
+        planned += plan_instances(of_language, counts, seed, with_bugs=with_bugs)
+    return planned
+
+
+def lane_of(planned: Planned) -> str:
+    """The name of the task and language whose goal an attempt serves."""
+    return f"{planned.task}/{planned.language}"

@@ -77,6 +77,16 @@ def picks_in_order(session: Session, selection_id: int) -> list[Picked]:
     return [Picked(*row) for row in session.execute(statement)]
 
 
+def languages_of(session: Session, selection_id: int) -> int:
+    """How many languages a selection's picks are in."""
+    statement = (
+        select(func.count(Snippet.language.distinct()))
+        .join(Pick, Pick.snippet_id == Snippet.id)
+        .where(Pick.selection_id == selection_id)
+    )
+    return session.scalars(statement).one()
+
+
 def mean_sizes(session: Session, selection_id: int) -> Sizes:
     statement = (
         select(func.avg(func.octet_length(Snippet.code)), func.avg(func.octet_length(Snippet.comment)))

@@ -7,18 +7,20 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
+from app.engine.goals import add_goals, steer
 from app.engine.items import add_items
-from app.engine.money import rate_of
+from app.engine.money import checked_budget, rate_of
 from app.engine.runs import open_run
 from app.errors import Conflict, InvalidInput
 from app.generation import offline, prompts, queries
-from app.generation.plan import Wanted, plan_instances, shares_to_counts
-from app.pipeline import OFFLINE, RunKind, Stage, Task
+from app.generation.plan import Goal, Wanted, lane_of, plan_attempts, plan_instances, shares_to_counts
+from app.pipeline import OFFLINE, Priority, RunKind, Stage, Task
 from app.settings import settings
 from app.storage.bank import keep_templates
 from app.storage.tables import Person, Project, Run, Selection
 
 MOST_INSTANCES = 1_000_000
+USUAL_ATTEMPTS = 2  # for each that should pass, where nothing else is said
 SUGGESTED_BUDGET_USD = 5.0
 
 _BYTES_A_TOKEN = 3.5
@@ -32,12 +34,18 @@ class Order(NamedTuple):
     """A run that may be started: everything checked, every default filled in."""
 
     selection: Selection
-    counts: dict[Task, int]
+    counts: dict[Task, int]  # of a run with a goal: attempts at most
     shares: dict[Task, float]
+    goal: Goal | None
     generator: str
     discriminator: str
     budget_micro: int | None
+    priority: Priority
     seed: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
 
 
 class Estimate(NamedTuple):
@@ -61,7 +69,8 @@ def start_generation(session: Session, project: Project, wanted: Wanted, person:
         "selection_id": order.selection.id,
         "tasks": order.shares,
         "counts": order.counts,
-        "count": wanted.count,
+        "count": order.total,
+        "goal": order.goal and order.goal._asdict(),
         "generator": order.generator,
         "discriminator": order.discriminator,
         "seed": order.seed,
@@ -73,23 +82,36 @@ def start_generation(session: Session, project: Project, wanted: Wanted, person:
         person_id,
         RunKind.GENERATE,
         params,
-        total=wanted.count,
+        total=order.total,
         budget_micro=order.budget_micro,
+        priority=order.priority,
     )
     keep_templates(session, templates)
     queries.keep_shipped_cases(session)
     queries.freeze_snapshot(session, run, order.counts, order.seed)
-    picks = queries.picks_in_order(session, order.selection.id)
-    planned = plan_instances(picks, order.counts, order.seed, with_bugs=order.generator != OFFLINE)
     log(session, person_id, "generation started", f"run {run.id}", params, project_id=project.id)
-    add_items(session, run, Stage.GENERATE, queries.add_planned(session, run, planned))
+    _add_work(session, run, order)
     return run
+
+
+def _add_work(session: Session, run: Run, order: Order) -> None:
+    """Plan every instance. With a goal they are parked, and as many let go as may be needed."""
+    picks = queries.picks_in_order(session, order.selection.id)
+    with_bugs = order.generator != OFFLINE
+    if order.goal is None:
+        planned = plan_instances(picks, order.counts, order.seed, with_bugs=with_bugs)
+        add_items(session, run, Stage.GENERATE, queries.add_planned(session, run, planned))
+        return
+    planned = plan_attempts(picks, list(order.counts), order.goal.at_most, order.seed, with_bugs=with_bugs)
+    lanes = [lane_of(one) for one in planned]
+    add_items(session, run, Stage.GENERATE, queries.add_planned(session, run, planned), lanes)
+    add_goals(session, run.id, dict.fromkeys(lanes, order.goal.passes))
+    steer(session, [run.id])
 
 
 def check_order(session: Session, project: Project, wanted: Wanted) -> Order:
     """What `start_generation` would start. Raises what it would raise."""
-    if not 1 <= wanted.count <= MOST_INSTANCES:
-        raise InvalidInput(f"count must be from 1 to {MOST_INSTANCES:,}", "count")
+    goal = _goal(wanted)
     if not 0 <= wanted.seed <= _LARGEST_SEED:
         raise InvalidInput(f"seed must be from 0 to {_LARGEST_SEED}", "seed")
     generator = _model(wanted.generator or settings().generator_model, "generator")
@@ -98,12 +120,15 @@ def check_order(session: Session, project: Project, wanted: Wanted) -> Order:
     if generator == OFFLINE:
         _refuse_what_needs_a_model(shares)
     models = {"generator": generator, "discriminator": discriminator}
+    selection = _selection(session, project, wanted.selection_id)
     return Order(
-        selection=_selection(session, project, wanted.selection_id),
-        counts=shares_to_counts(shares, wanted.count),
+        selection=selection,
+        counts=_counts(session, selection, shares, goal, wanted.count),
         shares=shares,
+        goal=goal,
         **models,
         budget_micro=_budget(session, wanted.budget_usd, models),
+        priority=_priority(wanted.priority),
         seed=wanted.seed,
     )
 
@@ -132,6 +157,49 @@ def estimate(session: Session, order: Order) -> Estimate:
             tokens_in, tokens_out = tokens_in + step_in, tokens_out + step_out
             cost = None if rate is None or cost is None else cost + rate.cost(step_in, step_out)
     return Estimate(cost, tokens_in, tokens_out)
+
+
+def _goal(wanted: Wanted) -> Goal | None:
+    """Exactly one of a count and a goal says when the run has enough."""
+    if wanted.until_pass is None:
+        if wanted.at_most is not None:
+            raise InvalidInput("at_most belongs to until_pass", "at_most")
+        if wanted.count is None:
+            raise InvalidInput("either count or until_pass is needed", "count")
+        if not 1 <= wanted.count <= MOST_INSTANCES:
+            raise InvalidInput(f"count must be from 1 to {MOST_INSTANCES:,}", "count")
+        return None
+    if wanted.count is not None:
+        raise InvalidInput("count and until_pass exclude each other", "count")
+    if not 1 <= wanted.until_pass <= MOST_INSTANCES:
+        raise InvalidInput(f"until_pass must be from 1 to {MOST_INSTANCES:,}", "until_pass")
+    at_most = wanted.until_pass * USUAL_ATTEMPTS if wanted.at_most is None else wanted.at_most
+    if at_most < wanted.until_pass:
+        raise InvalidInput("at_most cannot be less than until_pass", "at_most")
+    return Goal(wanted.until_pass, at_most)
+
+
+def _counts(
+    session: Session, selection: Selection, shares: Mapping[Task, float], goal: Goal | None, count: int | None
+) -> dict[Task, int]:
+    if goal is None:
+        assert count is not None  # _goal has seen to it
+        return shares_to_counts(shares, count)
+    languages = queries.languages_of(session, selection.id)
+    if goal.at_most * languages * len(shares) > MOST_INSTANCES:
+        raise InvalidInput(
+            f"{len(shares)} tasks in {languages} languages with {goal.at_most:,} attempts each are more than "
+            f"{MOST_INSTANCES:,} instances",
+            "at_most",
+        )
+    return dict.fromkeys(shares, goal.at_most * languages)
+
+
+def _priority(name: str) -> Priority:
+    try:
+        return Priority(name)
+    except ValueError:
+        raise InvalidInput(f"priority must be one of {', '.join(Priority)}", "priority") from None
 
 
 def _shares(tasks: Mapping[str, float]) -> dict[Task, float]:
@@ -178,14 +246,11 @@ def _selection(session: Session, project: Project, selection_id: int | None) -> 
 
 def _budget(session: Session, budget_usd: float | None, models: Mapping[str, str]) -> int | None:
     """The cap in micro-dollars. A cap can only hold where every price is known."""
-    if budget_usd is None:
-        return None
-    if not math.isfinite(budget_usd) or not 0.000001 <= budget_usd <= 1_000_000:
-        raise InvalidInput("budget_usd must be from 0.000001 to 1,000,000", "budget_usd")
+    budget_micro = checked_budget(budget_usd)
     for field, model in models.items():
-        if rate_of(session, model) is None:
+        if budget_micro is not None and rate_of(session, model) is None:
             raise InvalidInput(
                 f'the price of the {field} "{model}" is unknown: set it, or start without a budget',
                 "budget_usd",
             )
-    return round(budget_usd * 1_000_000)
+    return budget_micro

@@ -8,7 +8,7 @@ long is only probed. All arithmetic is one Lua script on Redis' clock; nothing h
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from app.llm.client import Failure, Limits, ProviderError
 from app.prompting.prompt import Reply
+from app.settings import settings
 
 _SCRIPT = (Path(__file__).parent / "limiter.lua").read_text()
 _TURN_GAP_S = 0.01  # turns take what has gathered meanwhile
@@ -248,6 +249,22 @@ def keys_of(provider: str, model: str) -> list[str]:
     """Where a gate stands in Redis: its state, and who has how much in flight."""
     gate = f"breakwater:gate:{provider}:{model}"
     return [gate, f"{gate}:processes"]
+
+
+def gates(models: Collection[str]) -> dict[str, LimiterState]:
+    """The gates of these models at the configured provider, those that somebody has used lately.
+
+    Empty while Redis is away: whoever looks at a page must not wait for it.
+    """
+    configured = settings()
+    if not models or configured.redis_url is None:
+        return {}
+    try:
+        with Redis.from_url(configured.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5) as redis:
+            found = {model: read_state(redis, configured.provider_account, model) for model in models}
+    except (RedisError, OSError):
+        return {}
+    return {model: state for model, state in found.items() if state is not None}
 
 
 def read_state(redis: "Redis", provider: str, model: str) -> LimiterState | None:

@@ -1,13 +1,15 @@
 """Runs and what became of their items."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
-from app.storage.tables import Call, Person, Rejection, Run, WorkItem
+from app.pipeline import InstanceStatus, ItemState
+from app.storage.tables import Call, CallTally, Instance, Person, Rejection, Run, RunEvent, WorkItem
 
 
 class Exhibit(NamedTuple):
@@ -41,32 +43,42 @@ def starters(session: Session, runs: Sequence[Run]) -> dict[int, str]:
     }
 
 
-def exhibits(session: Session, run_id: int, outcome: str, limit: int = 20) -> list[Exhibit]:
-    """Items of a run that ended with `outcome`, each with its last call."""
+def exhibits(
+    session: Session, run_id: int, outcome: str, limit: int, after: int | None = None
+) -> list[Exhibit]:
+    """Items of a run that ended with `outcome`, by id from the one after `after`, each with its last call."""
     items = session.scalars(
         select(WorkItem)
-        .where(WorkItem.run_id == run_id, WorkItem.outcome == outcome)
+        .where(WorkItem.run_id == run_id, WorkItem.outcome == outcome, WorkItem.id > (after or 0))
         .order_by(WorkItem.id)
         .limit(limit)
     ).all()
+    return _with_last_call(session, items)
+
+
+def waiting_exhibits(session: Session, run_id: int, limit: int, after: int | None = None) -> list[Exhibit]:
+    """Items that wait for another try, with the call that stopped them."""
+    items = session.scalars(
+        select(WorkItem)
+        .where(
+            WorkItem.run_id == run_id,
+            WorkItem.state == ItemState.PENDING,
+            WorkItem.error_code.is_not(None),
+            WorkItem.id > (after or 0),
+        )
+        .order_by(WorkItem.id)
+        .limit(limit)
+    ).all()
+    return _with_last_call(session, items)
+
+
+def _with_last_call(session: Session, items: Sequence[WorkItem]) -> list[Exhibit]:
     last_of_each = (
         select(func.max(Call.id)).where(Call.item_id.in_([item.id for item in items])).group_by(Call.item_id)
     )
     last_calls = session.scalars(select(Call).where(Call.id.in_(last_of_each)))
     by_item = {call.item_id: call for call in last_calls}
     return [Exhibit(item, by_item.get(item.id)) for item in items]
-
-
-def waiting_exhibits(session: Session, run_id: int, limit: int = 5) -> list[Exhibit]:
-    """Items that wait for another try, with the call that stopped them."""
-    calls = session.execute(
-        select(WorkItem, Call)
-        .join(Call, Call.item_id == WorkItem.id)
-        .where(WorkItem.run_id == run_id, WorkItem.state == "pending", WorkItem.error_code.is_not(None))
-        .order_by(Call.id.desc())
-        .limit(limit)
-    )
-    return [Exhibit(item, call) for item, call in calls]
 
 
 def rejections(session: Session, run_id: int) -> dict[str, list[Rejection]]:
@@ -82,3 +94,50 @@ def lost_calls(session: Session, run_id: int) -> Sequence[Call]:
     """Calls that may have been billed without a reply."""
     statement = select(Call).where(Call.run_id == run_id, Call.state == "unknown").order_by(Call.id).limit(50)
     return session.scalars(statement).all()
+
+
+def unwritten_calls(session: Session, run_id: int) -> int:
+    """How many calls may have been billed and still hold their reservation."""
+    statement = select(func.count()).where(
+        Call.run_id == run_id, Call.state == "unknown", Call.written_off_at.is_(None)
+    )
+    return session.scalars(statement).one()
+
+
+def events(
+    session: Session, run_id: int, before: int | None, limit: int
+) -> list[tuple[RunEvent, str | None]]:
+    """What was decided about a run, the newest first, with the name of whoever did."""
+    statement = (
+        select(RunEvent, Person.name)
+        .outerjoin(Person, Person.id == RunEvent.person_id)
+        .where(RunEvent.run_id == run_id)
+        .order_by(RunEvent.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(RunEvent.id < before)
+    return [(event, name) for event, name in session.execute(statement)]
+
+
+def spend(session: Session, run_id: int) -> Sequence[CallTally]:
+    """What the closed calls of a run come to, by stage, model and state."""
+    statement = (
+        select(CallTally)
+        .where(CallTally.run_id == run_id, CallTally.calls > 0)
+        .order_by(CallTally.stage.desc(), CallTally.model, CallTally.state)
+        .execution_options(populate_existing=True)
+    )
+    return session.scalars(statement).all()
+
+
+def calls_a_minute(session: Session, run_id: int) -> int:
+    """Calls of a run that were closed within the last minute."""
+    recent = func.now() - timedelta(minutes=1)
+    return session.scalars(select(func.count()).where(Call.run_id == run_id, Call.closed_at > recent)).one()
+
+
+def accepted(session: Session, run_id: int) -> int:
+    """How many of a run's instances people accepted."""
+    is_accepted = Instance.status == InstanceStatus.ACCEPTED
+    return session.scalars(select(func.count()).where(Instance.run_id == run_id, is_accepted)).one()

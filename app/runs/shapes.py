@@ -1,7 +1,7 @@
 """What a run looks like over REST. Pure."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -15,9 +15,11 @@ _EXAMPLE: JsonDict = {
     "done": {"passed": 310, "failed_verdict": 52, "unusable": 6},
     "pending": 432,
     "reasons": {"http_503": 2},
+    "calls": {"done": 738, "failed": 9, "cached": 4, "unknown": 1, "sent": 32},
     "cost_usd": 0.4127,
     "reserved_usd": 0.0311,
     "budget_usd": 5.0,
+    "priority": "normal",
     "created_at": "2026-11-22T10:00:00Z",
     "started_at": "2026-11-22T10:00:01Z",
     "finished_at": None,
@@ -41,13 +43,112 @@ class RunShape(BaseModel):
     done: dict[str, int] = Field(description="How many rows ended how")
     pending: int
     reasons: dict[str, int] = Field(description="What stopped the items that failed or wait for another try")
+    calls: dict[str, int] = Field(
+        description="Questions to a model by state: sent (in flight), done, cached (answered before, not paid), "
+        "failed (without a reply, not paid), unknown (may have been billed)"
+    )
     cost_usd: float
     reserved_usd: float = Field(
         description="Promised to calls in flight, or to calls that may have been billed"
     )
     budget_usd: float | None
+    priority: str = Field(
+        description="low, normal or high: the share of the calls in flight beside other runs"
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     eta_s: float | None
     params: dict[str, Any]
+
+
+class EventShape(BaseModel):
+    """What was decided about a run."""
+
+    id: int
+    at: datetime
+    by: str | None = Field(description="Who; null: the engine itself", examples=["Ada"])
+    event: str = Field(examples=["paused"])
+    detail: str = Field(examples=["budget"])
+
+
+class ItemShape(BaseModel):
+    """An item that did not go well, or waits for another try, with its last call."""
+
+    id: int
+    instance_id: int
+    stage: str = Field(description="generate or discriminate")
+    outcome: str | None = Field(description="Null while it waits for another try", examples=["unusable"])
+    attempts: int = Field(description="Calls that were sent")
+    error_code: str | None = Field(examples=["unparsable"])
+    error_detail: str | None
+    call_state: str | None = Field(examples=["done"])
+    model: str | None
+    finish_reason: str | None = Field(examples=["stop"])
+    refusal: str | None
+    reply: str | None = Field(description="Raw, whatever it was")
+
+
+class SpendShape(BaseModel):
+    """What the calls of one stage to one model came to, by state."""
+
+    stage: str = Field(examples=["generate"])
+    model: str
+    state: str = Field(examples=["done"])
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+
+
+class LaneShape(BaseModel):
+    """A task in a language with its goal: passed + ended + active + parked = attempts planned."""
+
+    lane: str = Field(examples=["generation/python"])
+    wanted: int
+    passed: int
+    ended: int = Field(description="In any other way")
+    active: int = Field(description="Pending or in flight")
+    parked: int = Field(description="Only made if the goal needs them")
+
+
+class CostsShape(BaseModel):
+    """What a run has cost, by stage and model, and what one good instance costs."""
+
+    spend: list[SpendShape]
+    cost_usd: float = Field(examples=[0.4127])
+    reserved_usd: float
+    per_passed_usd: float | None = Field(description="Null while nothing has passed")
+    accepted: int = Field(description="Instances that people accepted")
+    per_accepted_usd: float | None = Field(description="Null while nothing was accepted")
+    lanes: list[LaneShape] = Field(description="Of a run with a goal")
+
+
+class BudgetRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    budget_usd: float | None = Field(description="The most the run may cost; null: no cap", examples=[5.0])
+
+
+class PriorityRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    priority: str = Field(max_length=20, description="low, normal or high", examples=["high"])
+
+
+class RetryRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: str = Field(
+        max_length=40, description="unusable, error or invalid_verdict", examples=["unusable"]
+    )
+    how: Literal["reparse", "ask"] = Field(
+        description="reparse: read the last raw reply again, which pays nothing; ask: ask the model anew"
+    )
+
+
+class WrittenOff(BaseModel):
+    calls: int = Field(
+        description="Calls that may have been billed, whose reservation was given back", examples=[3]
+    )
+    run: RunShape

@@ -233,13 +233,20 @@ class RunCount(Base):
 
 
 class Goal(Base):
-    """How many instances of a lane (a task in a language) have to pass before its run leaves the rest undone."""
+    """How many instances of a lane (a task in a language) have to pass before its run leaves the rest undone.
+
+    Every attempt is planned at the start and parked; planned = parked + let_go, let_go = active + passed + ended.
+    """
 
     __tablename__ = "goal"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
     lane: Mapped[str] = mapped_column(primary_key=True)  # generation/python
     wanted: Mapped[int]
+    planned: Mapped[int]
+    let_go: Mapped[int] = mapped_column(default=0)
+    passed: Mapped[int] = mapped_column(default=0)
+    ended: Mapped[int] = mapped_column(default=0)  # in any other way
 
 
 class WorkItem(_Numbered, _Created, Base):
@@ -416,6 +423,7 @@ class Instance(_Numbered, _Created, Base):
         Index("ix_instance_project_id_status_id", "project_id", "status", "id"),
         Index("ix_instance_project_id_id", "project_id", "id"),
         Index("ix_instance_project_id_text_hash", "project_id", "text_hash"),
+        Index("ix_instance_accepted", "run_id", postgresql_where=text("status = 'accepted'")),
         Index(
             "ix_instance_queue", "project_id", "priority", "id", postgresql_where=text("status = 'waiting'")
         ),

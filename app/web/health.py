@@ -16,6 +16,7 @@ from app.queue import QUEUES
 from app.settings import settings
 from app.storage.database import engine, session_factory
 from app.storage.migrations import is_migrated
+from app.web.metrics import latest
 
 router = APIRouter(include_in_schema=False)
 _log = structlog.get_logger()
@@ -28,7 +29,7 @@ def healthz() -> PlainTextResponse:
 
 @router.get("/metrics")
 def metrics() -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest() + latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/readyz")

@@ -52,6 +52,10 @@ def upgrade() -> None:
         sa.Column("run_id", sa.BigInteger(), nullable=False),
         sa.Column("lane", sa.Text(), nullable=False),
         sa.Column("wanted", sa.BigInteger(), nullable=False),
+        sa.Column("planned", sa.BigInteger(), nullable=False),
+        sa.Column("let_go", sa.BigInteger(), nullable=False),
+        sa.Column("passed", sa.BigInteger(), nullable=False),
+        sa.Column("ended", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_goal_run_id")),
         sa.PrimaryKeyConstraint("run_id", "lane", name=op.f("pk_goal")),
     )
@@ -68,6 +72,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run_event")),
     )
     op.create_index("ix_run_event_run_id_id", "run_event", ["run_id", "id"], unique=False)
+    op.create_index(
+        "ix_instance_accepted", "instance", ["run_id"], postgresql_where=sa.text("status = 'accepted'")
+    )
     op.add_column("call", sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("call", sa.Column("written_off_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("call", sa.Column("usable", sa.Boolean(), nullable=True))
@@ -141,6 +148,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_instance_accepted", "instance", postgresql_where=sa.text("status = 'accepted'"))
     op.execute(
         "ALTER TABLE work_item RESET (autovacuum_vacuum_scale_factor, autovacuum_analyze_scale_factor)"
     )
