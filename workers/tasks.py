@@ -1,15 +1,18 @@
 """What the doorbells start. Every task may come twice, late or never."""
 
 from functools import lru_cache
-from multiprocessing import Event
+from multiprocessing import Event, Value
+from time import monotonic
+from typing import Any
 
-from celery.signals import worker_shutting_down
+from celery.signals import worker_process_shutdown, worker_ready, worker_shutting_down
 
 from app.accounts.sessions import forget_expired_sessions
 from app.engine.drain import Drain
 from app.engine.process import Process
 from app.engine.sweep import sweep
 from app.queue import DRAIN, JOB, QUEUES
+from app.runtime.watchdog import watch
 from app.runtime.wiring import make_drain, process, serve_job
 from app.storage.database import session_factory
 from workers.celery_app import app
@@ -18,6 +21,8 @@ _SLICE_S = 60
 
 # Set in the parent, seen by its children: they hand back what they hold instead of being killed with it.
 _stopping = Event()
+# Set by the children, seen by their parent: when one of them was last at work.
+_heard_at = Value("d", 0.0)
 
 
 @worker_shutting_down.connect
@@ -25,9 +30,27 @@ def _stop(**_: object) -> None:
     _stopping.set()
 
 
+@worker_ready.connect
+def _watch(sender: Any, **_: object) -> None:
+    for queue in sender.app.amqp.queues.consume_from:
+        watch(queue, lambda: _heard_at.value)
+
+
+@worker_process_shutdown.connect
+def _land(**_: object) -> None:
+    if _drain.cache_info().currsize:
+        _drain().close()
+
+
 @lru_cache
 def _here(queue: str) -> Process:
-    return process(queue, _stopping.is_set)
+    here = process(queue, _stopping.is_set)
+
+    def keep_alive() -> None:
+        _heard_at.value = monotonic()
+        here.keep_alive()
+
+    return here._replace(keep_alive=keep_alive)
 
 
 @lru_cache

@@ -47,7 +47,7 @@ def sweep(session: Session) -> None:
             completed=completed,
             corrected=corrected,
         )
-    for stage in _stages_with_due_items(session):
+    for stage in stages_with_due_items(session):
         enqueue_after_commit(session, doorbell_for(stage))
     session.execute(delete(Worker).where(Worker.seen_at < func.now() - timedelta(hours=1)))
 
@@ -103,7 +103,8 @@ def queues_alive(session: Session) -> set[str]:
     return set(session.scalars(select(Worker.queue).where(Worker.seen_at > func.now() - SEEN_WITHIN)))
 
 
-def _stages_with_due_items(session: Session) -> list[Stage]:
+def stages_with_due_items(session: Session) -> list[Stage]:
+    """The stages for which an item waits whose time has come."""
     stages: list[Stage] = []
     for stage in Stage:
         due = exists().where(
