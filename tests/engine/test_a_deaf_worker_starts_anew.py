@@ -15,6 +15,9 @@ from app import queue
 ROOT = Path(__file__).parents[2]
 
 
+def _silently(_: str) -> None: ...
+
+
 @pytest.fixture
 def worker(servers: tuple[str, str], sessions: object) -> Iterator[subprocess.Popen[bytes]]:
     """A worker without a clock, as soon as it listens."""
@@ -41,7 +44,7 @@ def test_it_ends_while_work_waits_and_not_before(
     time.sleep(2.5)
     before = worker.poll()
 
-    monkeypatch.setattr(queue, "ring", lambda _: None)
+    monkeypatch.setattr(queue, "ring", _silently)
     start_run(1)
 
     assert before is None
