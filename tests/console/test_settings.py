@@ -13,7 +13,7 @@ from app.accounts.tokens import caller_of_token
 from app.console.defaults import slug_of
 from app.console.service import create_project
 from app.errors import Conflict, InvalidInput
-from app.storage.tables import Guideline, LogEntry, Price, Project
+from app.storage.tables import Guideline, LogEntry, Price, Project, RateLimit
 from tests.factories import make_person
 from tests.web.clients import signed_in
 
@@ -39,6 +39,7 @@ CHANGES = [
     ("/settings/people", {"name": "x"}),
     ("/settings/people/1/deactivate", {}),
     ("/settings/models/prices", {"model": "m", "input_usd": "1", "output_usd": "1"}),
+    ("/settings/models/limits", {"limited_model": "m", "requests_per_minute": "1"}),
 ]
 
 
@@ -60,7 +61,7 @@ def test_an_administrator_of_one_project_changes_that_one_alone(
 ) -> None:
     browser = signed_in(app, session, make_person(session, role="admin", project=project))
 
-    assert [browser.post(path, data=form).status_code for path, form in CHANGES] == [303, 303] + [403] * 4
+    assert [browser.post(path, data=form).status_code for path, form in CHANGES] == [303, 303] + [403] * 5
     assert browser.get("/settings/log").status_code == 200
 
 
@@ -195,6 +196,24 @@ def test_a_price_is_kept_in_micro_dollars(session: Session, admin: TestClient) -
         assert admin.post("/settings/models/prices", data=form | {"input_usd": bad}).status_code == 422
     assert admin.post("/settings/models/prices/remove", data={"model": "small"}).status_code == 303
     assert admin.post("/settings/models/prices/remove", data={"model": "small"}).status_code == 404
+
+
+def test_limits_of_a_model_are_whole_numbers_and_may_be_half_known(
+    session: Session, admin: TestClient
+) -> None:
+    form = {"limited_model": "small", "requests_per_minute": "1200", "tokens_per_minute": ""}
+
+    assert admin.post("/settings/models/limits", data=form).status_code == 303
+    limit = session.get(RateLimit, "small")
+    assert limit is not None
+    assert (limit.requests_per_minute, limit.tokens_per_minute) == (1200, None)
+    assert "1,200" in admin.get("/settings/models").text
+    for bad in ("many", "-1", "0.5", "1e99", ""):
+        assert (
+            admin.post("/settings/models/limits", data=form | {"requests_per_minute": bad}).status_code == 422
+        )
+    assert admin.post("/settings/models/limits/remove", data={"model": "small"}).status_code == 303
+    assert admin.post("/settings/models/limits/remove", data={"model": "small"}).status_code == 404
 
 
 def test_the_log_is_read_page_by_page(session: Session, admin: TestClient, project: Project) -> None:
