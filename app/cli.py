@@ -1,6 +1,7 @@
 """`breakwater ...`: one thin command per use case. Results go to stdout, logs and progress to stderr."""
 
 import json
+import os
 import shutil
 import signal
 import sys
@@ -97,6 +98,23 @@ def doctor() -> None:
 def version() -> None:
     """Print the version."""
     print(f"breakwater {installed_version('breakwater')}")
+
+
+@cli.command()
+def bench(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="one of benchmarks/")],
+    *,
+    full: Annotated[bool, typer.Option("--full", help="the sizes the issues name")] = False,
+) -> None:
+    """Measure what we claim, beside its baseline. The last line is one JSON object."""
+    root = Path(__file__).parents[1]
+    names = sorted(path.stem for path in root.glob("benchmarks/[!_]*.py"))
+    if not names:
+        raise NotFound(f"benchmarks come with the source code, and {root} has none")
+    if name not in names:
+        raise typer.BadParameter(f"{name} is none of {', '.join(names)}", param_hint="NAME")
+    os.chdir(root)  # they are no part of the installed product
+    os.execv(sys.executable, [sys.executable, "-m", f"benchmarks.{name}", *["--full"] * full])
 
 
 @cli.command(hidden=True)

@@ -5,6 +5,7 @@ A module has `run(full) -> dict`, the figures by name, and `main()`; `breakwater
 
 import argparse
 import json
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ def show(found: dict[str, Any]) -> None:
 
 def main(run: Run) -> None:
     """The command line of a benchmark."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended on the way out
     parser = argparse.ArgumentParser()
     parser.add_argument("--full", action="store_true", help="the sizes the issues name")
     show(run(parser.parse_args().full))

@@ -39,10 +39,8 @@ async def _ask(client: AsyncOpenAI, body: dict[str, Any], tries: int) -> bool:
 async def _loop(url: str, bodies: Iterator[dict[str, Any]], in_flight: int, tries: int) -> int:
     async with AsyncOpenAI(base_url=url, api_key="test", max_retries=0) as client:
 
-        async def work() -> int:
-            return sum(
-                [await _ask(client, body, tries) for body in bodies]
-            )  # all tasks pull from one iterator
+        async def work() -> int:  # all of them pull from one iterator
+            return sum([await _ask(client, body, tries) for body in bodies])
 
         return sum(await asyncio.gather(*(work() for _ in range(in_flight))))
 

@@ -94,8 +94,14 @@ def fresh_home() -> Generator[Path]:
 
 @contextmanager
 def product_asking(server: ModelServer, in_flight: int) -> Generator[Product]:
-    with fresh_home() as home, running(home, **environment(server, in_flight)) as product:
+    with fresh_home() as home, running(home, demo=False, **environment(server, in_flight)) as product:
         yield product
+
+
+def llm_processes(product: Product) -> tuple[psutil.Process, list[psutil.Process]]:
+    """The worker that asks models, and its children, which do so."""
+    parent = next(one for one in product.processes() if _part(one) == "workers")
+    return parent, parent.children()
 
 
 @contextmanager
@@ -186,13 +192,22 @@ def seconds_of(database: Engine, run_id: int) -> float:
     return float(one(database, asked, run=run_id))
 
 
+def finish_times(database: Engine, run_id: int) -> list[float]:
+    """When each item had its outcome, seconds since the epoch."""
+    asked = (
+        "SELECT array_agg(extract(epoch FROM finished_at)::float8)"
+        " FROM work_item WHERE run_id = :run AND outcome IS NOT NULL"
+    )
+    return one(database, asked, run=run_id)
+
+
 def one(database: Engine, statement: str, **values: Any) -> Any:
     with database.connect() as connection:
         return connection.execute(text(statement), values).scalar_one()
 
 
 def steady_rate(finished: Sequence[float]) -> float:
-    """Calls finished per second between 5 % and 95 % of them."""
+    """How many finished per second between 5 % and 95 % of them."""
     times = sorted(finished)
     first, last = len(times) // 20, len(times) * 19 // 20
     return (last - first) / (times[last] - times[first])
@@ -200,15 +215,22 @@ def steady_rate(finished: Sequence[float]) -> float:
 
 def cpu_seconds(product: Product, server: ModelServer) -> dict[str, float]:
     """Processor time so far by part, of processes that ended meanwhile, too."""
-    spent = dict.fromkeys(("workers", "web", "postgres", "redis", "rest"), 0.0)
+    spent: dict[str, float] = dict.fromkeys(("workers", "web", "postgres", "redis", "rest"), 0.0)
     for process in product.processes():
         with contextlib.suppress(psutil.NoSuchProcess):
             spent[_part(process)] += sum(process.cpu_times()[:4])  # own and of ended children
     return spent | {"model_server": sum(server.process.cpu_times()[:2])}
 
 
+def _words(process: psutil.Process) -> list[str]:
+    """Its command line; nothing of one that ends just now."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.cmdline()
+    return []
+
+
 def _part(process: psutil.Process) -> str:
-    words = " ".join(process.cmdline())
+    words = " ".join(_words(process))
     marks = {"--queues llm": "workers", "uvicorn": "web", "postgres": "postgres", "redis-server": "redis"}
     return next((part for mark, part in marks.items() if mark in words), "rest")
 

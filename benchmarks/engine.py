@@ -31,18 +31,19 @@ PATIENCE_S = 400
 
 
 def run(full: bool) -> dict[str, Any]:
-    found = measure(in_flight=64, latency_s=0.5)
+    found = measure(INSTANCES, in_flight=64, latency_s=0.5)
     if full:
-        found |= {f"{name}_256": value for name, value in measure(in_flight=256, latency_s=2.0).items()}
+        more = measure(INSTANCES, in_flight=256, latency_s=2.0)
+        found |= {f"{name}_256": value for name, value in more.items()}
     return found
 
 
-def measure(in_flight: int, latency_s: float) -> dict[str, Any]:
+def measure(instances: int, in_flight: int, latency_s: float) -> dict[str, Any]:
     with model_server(latency_s=latency_s) as server:
-        found, rate = _product(server, in_flight)
+        found, rate = _product(server, instances, in_flight)
         bodies = server.seen()
         server.reset()
-        bare = bare_loop(server.url, bodies, 2 * INSTANCES, in_flight)
+        bare = bare_loop(server.url, bodies, 2 * instances, in_flight)
         finished = server.stats(times=True)
     bare_rate = steady_rate(finished["finished"])
     return found | {
@@ -54,13 +55,13 @@ def measure(in_flight: int, latency_s: float) -> dict[str, Any]:
     }
 
 
-def _product(server: ModelServer, in_flight: int) -> tuple[dict[str, Any], float]:
+def _product(server: ModelServer, instances: int, in_flight: int) -> tuple[dict[str, Any], float]:
     """The product's figures, and its calls per second."""
     with product_asking(server, in_flight) as product, database_of(product) as database:
-        prepare(product, "bench", INSTANCES // 4)
+        prepare(product, "bench", instances // 4)
         before = cpu_seconds(product, server)
         posted = time.monotonic()
-        run_id = generate(product, "bench", INSTANCES)
+        run_id = generate(product, "bench", instances)
         await_first_row(database, run_id, PATIENCE_S)
         first_row_s = time.monotonic() - posted
         await_end(database, run_id, PATIENCE_S)

@@ -96,7 +96,7 @@ for place = 9, #ARGV do
       soonest = math.max(soonest, ready[kind] - now - math.max(BURST, cost))
     end
   end
-  if soonest > 0 then
+  if soonest >= 1 then -- under a millisecond is rounding
     wait = math.ceil(soonest)
     break
   end

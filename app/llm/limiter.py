@@ -125,6 +125,7 @@ class Limiter:
         self._process = process
         self._gates: dict[str, _Gate] = {}
         self._redis_again_at = 0.0
+        self._is_closing = False
 
     @asynccontextmanager
     async def slot(self, model: str, tokens: int, limits: Limits) -> AsyncGenerator[Slot]:
@@ -157,6 +158,7 @@ class Limiter:
         return gate.state if gate else None
 
     async def close(self) -> None:
+        self._is_closing = True  # the client may swallow a cancellation that meets its own timeout
         pumps = [gate.pump for gate in self._gates.values() if gate.pump is not None]
         for pump in pumps:
             pump.cancel()
@@ -184,9 +186,10 @@ class Limiter:
     async def _pump(self, gate: _Gate) -> None:
         """Ask for those that wait, and say what came back: one turn at a time, for as long as the process lives."""
         wait: float | None = None
-        while True:
+        while not self._is_closing:
             with suppress(TimeoutError):
-                await asyncio.wait_for(gate.wake.wait(), timeout=wait)
+                async with asyncio.timeout(wait):
+                    await gate.wake.wait()
             gate.wake.clear()
             wait = await self._turn(gate)
             await asyncio.sleep(_TURN_GAP_S)
