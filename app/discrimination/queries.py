@@ -138,7 +138,7 @@ def keep_judged_cases(session: Session, cases: Sequence[tuple[Instance, Case]]) 
     if rows:
         # In one order everywhere: two groups with the same texts must not wait for each other.
         rows.sort(key=lambda row: str(row["content_hash"]))
-        session.execute(postgresql.insert(Exemplar).values(rows).on_conflict_do_nothing())
+        session.execute(postgresql.insert(Exemplar).on_conflict_do_nothing(), rows)
 
 
 def _kind_of(instance: Instance, case: Case) -> tuple[int, str, str, bool]:

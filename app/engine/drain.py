@@ -31,12 +31,14 @@ from app.pipeline import MODEL_STAGES, RunState
 from app.prompting.prompt import Prompt
 from app.storage.tables import RateLimit, Run, WorkItem
 
-_TURN_S = 0.08  # between two turns while calls are in flight: long enough to work in groups
+_TURN_S = 0.25  # between two turns while calls are in flight: what a turn costs hardly grows with its group
 _QUIET_S = 0.5  # the longest sleep while there is something to wait for
 _LINGER_S = 5.0  # a try that is due sooner is waited for; the clock's tick finds the others
 _RENEW_EVERY_S = 5.0
 _LIMITS_KEPT_S = 5.0
 _GRACE_S = 4.0  # for replies after a stop was asked for; the supervisor kills after eight
+_LEAST_AHEAD = 4.0  # claimed for places that become free before the next turn
+_AHEAD_KEPT = 0.9  # of a turn's landings, for the turns that follow
 _GROUP = 256  # replies recorded in one transaction
 _DOWN_AFTER_S = 180.0  # without any success
 
@@ -77,7 +79,8 @@ class Drain:
         self._loop = loop
         self._process = process
         self._places = asyncio.Semaphore(in_flight)
-        self._most_claimed = in_flight + max(2, in_flight // 4)  # some wait for a place to become free
+        self._in_flight = in_flight
+        self._ahead = _LEAST_AHEAD
         self._flights: dict[int, _Flight] = {}  # by call, until its landing is recorded
         self._landed: SimpleQueue[Landed] = SimpleQueue()
         self._unrecorded: list[Landed] = []
@@ -149,8 +152,9 @@ class Drain:
         """Record what has landed, send what there is room for. Whether there is anything to wait for."""
         began = time.monotonic()
         try:
-            self._record_landed()
+            self._collect()
             claimed = self._take_off() if self._may_claim() else 0
+            self._record_landed()
             if began >= self._renew_at:
                 self._renew_at = began + _RENEW_EVERY_S
                 self._keep()
@@ -165,7 +169,7 @@ class Drain:
         return True
 
     def _may_claim(self) -> bool:
-        return time.monotonic() < self._claim_until and not self._is_stopping() and not self._unrecorded
+        return time.monotonic() < self._claim_until and not self._is_stopping()
 
     def _is_stopping(self) -> bool:
         stopping = self._closing or self._process.is_stopping()
@@ -179,11 +183,9 @@ class Drain:
         return self._stop_at is not None and time.monotonic() > self._stop_at + _GRACE_S
 
     def _record_landed(self) -> None:
-        while True:
-            self._collect()
+        """What had landed when the turn began: what lands meanwhile must not keep its place empty for longer."""
+        while self._unrecorded:
             group = self._unrecorded[:_GROUP]
-            if not group:
-                return
             self._land(group)
             del self._unrecorded[:_GROUP]
             for one in group:
@@ -213,7 +215,7 @@ class Drain:
 
     def _take_off(self) -> int:
         """Claim and send as much as there is room for. Returns how many items were claimed."""
-        room = self._most_claimed - len(self._flights)
+        room = self._room()
         if room <= 0:
             return 0
         with self._sessions.begin() as session:
@@ -229,6 +231,16 @@ class Drain:
         if taken.claimed > len(flights):  # some ended without a call
             self._tidy(taken.run_ids)
         return taken.claimed
+
+    def _room(self) -> int:
+        """For the places that are free and those that become so until the next turn.
+
+        Replies that wait to be recorded hold no place, but there must not be ever more of them.
+        """
+        landed = len(self._unrecorded)
+        self._ahead = min(self._in_flight, max(_LEAST_AHEAD, 1.5 * landed, _AHEAD_KEPT * self._ahead))
+        in_the_air = len(self._flights) - landed
+        return min(self._in_flight + int(self._ahead) - in_the_air, 4 * self._in_flight - len(self._flights))
 
     def _wait_until_due(self) -> bool:
         """With nothing in flight: wait a little for a try that is due soon. Whether there is one."""

@@ -41,10 +41,11 @@ def keep_evidence(session: Session, found: Mapping[Instance, Sequence[Found]]) -
         for instance, results in found.items()
         for one in results
     ]
-    statement = insert(Evidence).values(rows)
+    statement = insert(Evidence)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[Evidence.instance_id, Evidence.revision, Evidence.kind],
             set_={"result": statement.excluded.result, "detail": statement.excluded.detail},
-        )
+        ),
+        rows,
     )

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -21,6 +22,7 @@ from app.errors import DomainError, Unparsable
 from app.evidence.service import gather_evidence
 from app.export.service import build_release
 from app.generation.handler import GenerationHandler
+from app.generation.queries import instances
 from app.ingestion.service import ingest
 from app.llm.limiter import Limiter
 from app.llm.openai_client import OpenAIClient
@@ -29,10 +31,13 @@ from app.prompting.prompt import Answered, Prompt
 from app.selection.service import select
 from app.settings import settings
 from app.storage.database import session_factory
-from app.storage.tables import Call, Instance, Run, WorkItem
+from app.storage.tables import Call, Run, WorkItem
 
 _Given = TypeVar("_Given")
 _Answer = TypeVar("_Answer")
+
+# The database's thread comes back from each query to a busy loop: the usual 5 ms a time would add up to its turns.
+_SWITCH_S = 0.0005
 
 _log = structlog.get_logger()
 
@@ -49,11 +54,11 @@ class _GenerationWithEvidence(GenerationHandler):
     ) -> Sequence[Ending | DomainError]:
         endings = super().record(session, answered)
         written = [
-            session.get_one(Instance, item.source_id)
+            item.source_id
             for (item, _), ending in zip(answered, endings, strict=True)
             if isinstance(ending, Ending)
         ]
-        gather_evidence(session, written)
+        gather_evidence(session, instances(session, written).values())
         return endings
 
 
@@ -141,6 +146,7 @@ def process(queue: str, is_stopping: Callable[[], bool]) -> Process:
 
 def make_drain(here: Process) -> Drain:
     """This process's drain: one long-lived loop in a thread of its own, one client, one limiter."""
+    sys.setswitchinterval(_SWITCH_S)
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="calls", daemon=True).start()
     configured = settings()
