@@ -143,7 +143,8 @@ def _claim_of_runs(
         list(shares.items())
     )
     mine = aliased(WorkItem)
-    # `discriminate` sorts before `generate`: what was begun is finished first, and can reach a person.
+    # What was begun is finished first, and can reach a person: `discriminate` sorts before `generate`, and what is
+    # tried again is older than what was never tried.
     of_run = (
         select(mine.id)
         .where(
@@ -152,7 +153,7 @@ def _claim_of_runs(
             mine.state == ItemState.PENDING,
             mine.next_attempt_at <= func.now(),
         )
-        .order_by(mine.stage, mine.next_attempt_at, mine.id)
+        .order_by(mine.stage, mine.id)
         .limit(share.c.places)
         .with_for_update(skip_locked=True)
         .correlate(share)

@@ -263,7 +263,6 @@ class WorkItem(_Numbered, _Created, Base):
             "ix_work_item_claim",
             "run_id",
             "stage",
-            "next_attempt_at",
             "id",
             postgresql_where=text("state = 'pending'"),
         ),
