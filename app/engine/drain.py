@@ -31,7 +31,8 @@ from app.pipeline import MODEL_STAGES, RunState
 from app.prompting.prompt import Prompt
 from app.storage.tables import RateLimit, Run, WorkItem
 
-_TURN_S = 0.3  # between two turns while calls are in flight: what a turn costs hardly grows with its group
+_TURN_S = 0.3  # between two turns with all places taken: what a turn costs hardly grows with its group
+_SHORT_TURN_S = 0.05  # the fewer calls are in flight, the sooner one is seen to
 _QUIET_S = 0.5  # the longest sleep while there is something to wait for
 _LINGER_S = 5.0  # a try that is due sooner is waited for; the clock's tick finds the others
 _RENEW_EVERY_S = 5.0
@@ -85,6 +86,7 @@ class Drain:
         self._flights: dict[int, _Flight] = {}  # by call, until its landing is recorded
         self._landed: SimpleQueue[Landed] = SimpleQueue()
         self._unrecorded: list[Landed] = []
+        self._untidy: set[int] = set()  # runs of which something has ended
         self._limits: dict[str, Limits] = {}
         self._limits_read_at = self._renew_at = 0.0
         self._stop_at: float | None = None
@@ -157,6 +159,7 @@ class Drain:
             self._look_ahead()
             claimed = self._take_off() if self._may_claim() else 0
             self._record_landed()
+            self._tidy()
             if began >= self._renew_at:
                 self._renew_at = began + _RENEW_EVERY_S
                 self._keep()
@@ -171,7 +174,9 @@ class Drain:
         return True
 
     def _may_claim(self) -> bool:
-        return time.monotonic() < self._claim_until and not self._is_stopping()
+        if time.monotonic() >= self._claim_until or self._is_stopping():
+            return False
+        return not any(_holds_its_run(one) for one in self._unrecorded)
 
     def _is_stopping(self) -> bool:
         stopping = self._closing or self._process.is_stopping()
@@ -192,7 +197,7 @@ class Drain:
             del self._unrecorded[:_GROUP]
             for one in group:
                 del self._flights[one.call_id]
-            self._tidy({one.item.run_id for one in group})
+            self._untidy |= {one.item.run_id for one in group}
 
     def _land(self, group: Sequence[Landed]) -> None:
         """Record a group; one that the database refuses must not keep the others in memory for ever."""
@@ -241,7 +246,7 @@ class Drain:
         if flights:
             self._loop.call_soon_threadsafe(self._send, flights)
         if taken.claimed > len(flights):  # some ended without a call
-            self._tidy(taken.run_ids)
+            self._untidy |= taken.run_ids
         return taken.claimed
 
     def _look_ahead(self) -> None:
@@ -274,14 +279,20 @@ class Drain:
         except Empty:
             return
         self._collect()
-        if len(self._flights) > len(self._unrecorded):
-            time.sleep(max(0.0, began + _TURN_S - time.monotonic()))
+        in_the_air = len(self._flights) - len(self._unrecorded)
+        if in_the_air:
+            turn = max(_SHORT_TURN_S, _TURN_S * min(1.0, in_the_air / self._in_flight))
+            time.sleep(max(0.0, began + turn - time.monotonic()))
 
-    def _tidy(self, run_ids: set[int]) -> None:
+    def _tidy(self) -> None:
+        """Once a turn: let go what goals miss, and close the runs whose last items have ended."""
+        if not self._untidy:
+            return
         with self._sessions.begin() as session:
-            steer(session, run_ids)
+            steer(session, self._untidy)
             complete_runs(session)
             cancel_stragglers(session)
+        self._untidy.clear()
 
     # --- calls: in the loop's thread ----------------------------------------------------------------------
 
@@ -374,6 +385,11 @@ class Drain:
             self._limits = {row.model: Limits(row.requests_per_minute, row.tokens_per_minute) for row in rows}
             self._limits_read_at = time.monotonic()
         return self._limits
+
+
+def _holds_its_run(landed: Landed) -> bool:
+    """Its run is about to be held: nothing more of it may be claimed before that is recorded."""
+    return isinstance(landed.outcome, ProviderError) and landed.outcome.failure is Failure.FATAL
 
 
 def _unrecordable(fault: DBAPIError) -> ProviderError:

@@ -10,4 +10,4 @@ def jitter(attempt: int) -> float:
 
     Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
-    return random.uniform(0, min(_LONGEST_S, 0.5 * 2**attempt))
+    return random.uniform(0, min(_LONGEST_S, 0.25 * 2**attempt))

@@ -1,6 +1,6 @@
 """What the engine asks of generation. Touches the database through the session it is given; commits nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy.orm import Session
 
@@ -18,10 +18,14 @@ from app.storage.tables import Call, Instance, WorkItem
 
 
 class GenerationHandler:
-    """Asks for the texts of the instances `item.source_id` and keeps them."""
+    """Asks for the texts of the instances `item.source_id` and keeps them.
 
-    def __init__(self) -> None:
+    `check` is given the instances that have just got a text, in the same transaction: the judge finds it done.
+    """
+
+    def __init__(self, check: Callable[[Session, Collection[Instance]], None]) -> None:
         self._bank = Bank()
+        self._check = check
 
     def prepare(self, session: Session, items: Sequence[WorkItem]) -> Sequence[Prompt | Answered]:
         """The questions, or the offline teacher's answers; a mutation it made is noted on the instance."""
@@ -65,6 +69,7 @@ class GenerationHandler:
             texts.append((instance, text))
             endings.append(Ending(next_stage=Stage.DISCRIMINATE))
         queries.keep_texts(session, texts)
+        self._check(session, [instance for instance, _ in texts])
         return endings
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:

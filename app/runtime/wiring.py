@@ -22,7 +22,6 @@ from app.errors import DomainError, Unparsable
 from app.evidence.service import gather_evidence
 from app.export.service import build_release
 from app.generation.handler import GenerationHandler
-from app.generation.queries import instances
 from app.ingestion.service import ingest
 from app.llm.limiter import Limiter
 from app.llm.openai_client import OpenAIClient
@@ -44,22 +43,6 @@ _log = structlog.get_logger()
 
 class Fault(DomainError):
     """A defect of ours in one item's work. It ends that item as an error; the others go on."""
-
-
-class _GenerationWithEvidence(GenerationHandler):
-    """Generation, then the mechanical checks, in one transaction: the judge finds them done."""
-
-    def record(
-        self, session: Session, answered: Sequence[tuple[WorkItem, Call]]
-    ) -> Sequence[Ending | DomainError]:
-        endings = super().record(session, answered)
-        written = [
-            item.source_id
-            for (item, _), ending in zip(answered, endings, strict=True)
-            if isinstance(ending, Ending)
-        ]
-        gather_evidence(session, instances(session, written).values())
-        return endings
 
 
 class _Guarded:
@@ -122,7 +105,7 @@ def _guarded_job(job: Job) -> Job:
 
 
 HANDLERS: Handlers = {
-    Stage.GENERATE: _Guarded(_GenerationWithEvidence()),
+    Stage.GENERATE: _Guarded(GenerationHandler(check=gather_evidence)),
     Stage.DISCRIMINATE: _Guarded(DiscriminationHandler()),
 }
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.engine.handlers import Ending
 from app.errors import Unparsable
+from app.evidence.service import gather_evidence
 from app.generation.handler import GenerationHandler
 from app.generation.prompts import template
 from app.generation.queries import freeze_snapshot, keep_shipped_cases
@@ -17,7 +18,7 @@ from app.prompting.untrusted import restored
 from app.storage.tables import Exemplar, Instance, Revision, Run, WorkItem
 from tests.factories import make_call, make_instance, make_item, make_pick, make_snippet
 
-HANDLER = GenerationHandler()
+HANDLER = GenerationHandler(check=gather_evidence)
 TEXT = {
     "task_name": "code repair",
     "instruction": "Repair this Python function.",
