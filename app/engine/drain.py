@@ -174,7 +174,9 @@ class Drain:
         return True
 
     def _may_claim(self) -> bool:
-        if time.monotonic() >= self._claim_until or self._is_stopping():
+        if (
+            self._is_stopping() or time.monotonic() >= self._claim_until
+        ):  # in this order: the first calls back
             return False
         return not any(_holds_its_run(one) for one in self._unrecorded)
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine import sweep
 from app.engine.drain import Drain
-from app.engine.handlers import Ending
+from app.engine.handlers import Ending, Handler
 from app.engine.items import add_items
 from app.engine.process import Process
 from app.engine.runs import open_run
@@ -101,10 +101,13 @@ def make_drain(
     """Drains with a client, at a gate that nobody else uses; they are closed in the end."""
     provider, drains = uuid.uuid4().hex, list[Drain]()
 
-    def make(client: Client, process: Process | None = None, in_flight: int = 8) -> Drain:
+    def make(
+        client: Client, process: Process | None = None, in_flight: int = 8, handler: Handler | None = None
+    ) -> Drain:
         here = process or Process(f"test {len(drains)}")
         limiter = Limiter(servers[1], provider, here.owner)
-        drains.append(Drain(sessions, {Stage.GENERATE: Echo()}, client, limiter, loop, here, in_flight))
+        handlers = {Stage.GENERATE: handler or Echo()}
+        drains.append(Drain(sessions, handlers, client, limiter, loop, here, in_flight))
         return drains[-1]
 
     yield make
