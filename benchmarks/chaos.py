@@ -3,10 +3,10 @@
     python -m benchmarks.chaos [--full]
 
 500 instances, each generated and judged, 64 in flight, 5 % errors and 5 % unusable replies. A worker process and
-later everything is killed (-9), Redis is flushed, Postgres restarted. With `--full` 2,000 instances, five kills and
-two flushes. Every instance must have exactly one outcome, the counts must add up at every look, no more calls may
-be paid twice than were open at the kills, the ledger must explain the server's own count, and nothing may be left
-running.
+later everything is killed (-9), Redis is flushed, Postgres restarted, and for a while Redis does not answer. With
+`--full` 2,000 instances, five kills (the supervisor's among them), two flushes, and a minute without Redis. Every
+instance must have exactly one outcome, the counts must add up at every look, no more calls may be paid twice than
+were open at the kills, the ledger must explain the server's own count, and nothing may be left running.
 """
 
 import contextlib
@@ -68,6 +68,7 @@ class Round:
         self.open_at_kills = 0
         self.looks = 0
         self.wrong_looks: list[str] = []
+        self.orphans: list[str] = []
 
     def _start(self) -> Product:
         return start(self._home, demo=False, **self._environment)
@@ -122,6 +123,32 @@ class Round:
         self.product = self._start()
         self._count_a_kill(children)
 
+    def kill_the_supervisor(self) -> None:
+        """What it had started ends by itself, or is an orphan."""
+        _, children = llm_processes(self.product)
+        started = [one for one in self.product.processes() if one.pid != self.product.process.pid]
+        self.product.kill_supervisor()
+        self._await_end(started)
+        self.orphans += [f"orphan: {one}" for one in started if _is_there(one)]
+        self.product = self._start()
+        self._count_a_kill(children)
+
+    def lose_redis(self, seconds: float = 4) -> None:
+        """It is there, but it does not answer."""
+        redis_server = next(one for one in self.product.processes() if one.name() == "redis-server")
+        redis_server.suspend()
+        try:
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                time.sleep(LOOK_EVERY_S)
+                self.look()
+        finally:
+            redis_server.resume()
+        self.struck["redis_away"] += 1
+
+    def lose_redis_for_a_minute(self) -> None:
+        self.lose_redis(60)
+
     def flush_redis(self) -> None:
         with redis.Redis.from_url(self.product.record["redis_url"]) as client:
             client.flushall()
@@ -175,6 +202,7 @@ Blow = Callable[[Round], None]
 QUICK: Sequence[Blow] = (
     Round.kill_a_child,
     Round.flush_redis,
+    Round.lose_redis,
     Round.restart_postgres,
     Round.kill_everything,
 )
@@ -184,9 +212,10 @@ FULL: Sequence[Blow] = (
     Round.kill_the_parent,
     Round.restart_postgres,
     Round.kill_a_child,
+    Round.lose_redis_for_a_minute,
     Round.kill_everything,
     Round.flush_redis,
-    Round.kill_a_child,
+    Round.kill_the_supervisor,
 )
 
 
@@ -209,7 +238,7 @@ def measure(
         try:
             seen = round_.go(items, blows)
             with database_of(round_.product) as database:
-                broken = [*violations(database, round_.run_id, seen), *round_.wrong_looks]
+                broken = [*violations(database, round_.run_id, seen), *round_.wrong_looks, *round_.orphans]
                 lost = int(one(database, _LOST, run=round_.run_id))
             ledger = round_.product.calls(round_.run_id)
         finally:

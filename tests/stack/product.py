@@ -115,6 +115,12 @@ class Product:
         self.process.wait(timeout=20)
         self._close()
 
+    def kill_supervisor(self) -> None:
+        """`kill -9` of the process that started all the others."""
+        self.process.kill()
+        self.process.wait(timeout=20)
+        self._close()
+
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
