@@ -58,9 +58,7 @@ def checked_note(judgement: Judgement) -> str:
         InvalidInput: too long, or text that no database keeps.
     """
     note = judgement.note.strip()
-    if len(note) > LONGEST_NOTE:
-        raise InvalidInput(f"The note has {len(note):,} characters; {LONGEST_NOTE:,} are the most", "note")
-    _refuse_nul(note, "note")
+    checked_length("note", note)
     return note
 
 
@@ -81,9 +79,7 @@ def checked_text(judgement: Judgement, present: Text) -> Text:
             )
         return present
     for field, text in judgement.edits.items():
-        if len(text) > LONGEST_TEXT:
-            raise InvalidInput(f"{field} has {len(text):,} characters; {LONGEST_TEXT:,} are the most", field)
-        _refuse_nul(text, field)
+        checked_length(field, text)
     edited = present._replace(**judgement.edits)
     if edited == present:
         raise InvalidInput("Nothing is changed: accept it as it is, or edit the text", "edits")
@@ -91,6 +87,14 @@ def checked_text(judgement: Judgement, present: Text) -> Text:
         if not getattr(edited, field).strip():
             raise InvalidInput(f"The {field} would be empty; reject the instance instead", field)
     return edited
+
+
+def checked_length(field: str, text: str) -> None:
+    """Raises InvalidInput: too long, or text that no database keeps."""
+    most = LONGEST_NOTE if field == "note" else LONGEST_TEXT
+    if len(text) > most:
+        raise InvalidInput(f"The {field} has {len(text):,} characters; {most:,} are the most", field)
+    _refuse_nul(text, field)
 
 
 def checked_rules(judgement: Judgement, known: Collection[str]) -> dict[str, str]:

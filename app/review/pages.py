@@ -4,17 +4,17 @@ from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, DomainError, InvalidInput
 from app.pipeline import LANGUAGES, Action, InstanceStatus, Task, Verdict
-from app.review import leases, queries, service
+from app.review import drafts, leases, queries, service
 from app.review.assignment import LEASE_MINUTES, UNDO_DEPTH, WhyEmpty
 from app.review.difference import changed_lines
 from app.review.fields import fields_of
 from app.review.guideline import guideline_html
-from app.review.judgement import EDITABLE, PAST, Judgement
+from app.review.judgement import EDITABLE, PAST, Judgement, Text
 from app.review.queries import Filters
 from app.storage.tables import Person, Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
@@ -141,6 +141,36 @@ def undo(desk: AskedDesk, decision_id: Number) -> Response:
     return _next(desk) if is_htmx(desk.request) else see_other(f"/review{query_of(desk.filters)}")
 
 
+async def _typed(request: Request) -> tuple[Text, str]:
+    """The fields of the editor, and the note. Browsers send line ends as CRLF, whatever the text had."""
+    form = await request.form()
+    typed = {name: str(form.get(name, "")).replace("\r\n", "\n") for name in (*EDITABLE, "note")}
+    note = typed.pop("note")
+    return Text(**typed), note
+
+
+@router.post("/review/{instance_id}/draft", dependencies=readers)
+def keep_draft(
+    desk: AskedDesk,
+    instance_id: Number,
+    typed: Annotated[tuple[Text, str], Depends(_typed)],
+    version: Annotated[int, Form(ge=0, le=2**31)] = 0,
+) -> Response:
+    """Sent by the editor while somebody types; by a button where there is no JavaScript."""
+    row = queries.instance_in(desk.session, desk.project.id, instance_id)
+    draft = drafts.keep_draft(desk.session, desk.person.id, row, *typed, version)
+    if "application/json" in desk.request.headers.get("accept", ""):
+        return JSONResponse({"version": draft.version, "saved_at": draft.saved_at.isoformat()})
+    return see_other(f"/review{query_of(desk.filters)}")
+
+
+@router.post("/review/{instance_id}/draft/discard", dependencies=readers)
+def discard_draft(desk: AskedDesk, instance_id: Number) -> Response:
+    row = queries.instance_in(desk.session, desk.project.id, instance_id)
+    drafts.drop_draft(desk.session, desk.person.id, row.id)
+    return _next(desk) if is_htmx(desk.request) else see_other(f"/review{query_of(desk.filters)}")
+
+
 @router.post("/review/{instance_id}/renew", dependencies=readers, status_code=204)
 def renew(desk: AskedDesk, instance_id: Number, lease: Annotated[str, Form()]) -> None:
     """Sent by the lease clock while somebody is reading."""
@@ -172,14 +202,19 @@ def _show(desk: Desk, *, status: int = 200, **found: Any) -> HTMLResponse:
     """The screen, or only its card for htmx. `found`: reading, lease, decision, overrides, why, sent, error."""
     nothing = dict.fromkeys(("reading", "lease", "decision", "overrides", "why", "sent", "error"))
     recent = queries.recent_decisions(desk.session, desk.project.id, desk.person.id, UNDO_DEPTH)
-    decision, sent = found.get("decision"), found.get("sent")
+    decision, sent, reading = found.get("decision"), found.get("sent"), found.get("reading")
+    draft = None
+    if reading is not None and decision is None and reading.instance.status == InstanceStatus.WAITING:
+        draft = drafts.draft_of(desk.session, desk.person.id, reading.instance.id)
+    asked_to_edit = draft is not None or "edit" in desk.request.query_params
     only_card = is_htmx(desk.request)
     return render(
         desk.request,
         "review/_card.html" if only_card else "review/page.html",
         status=status,
         **(nothing | found),
-        editing=sent.judgement.action == Action.EDIT if sent else "edit" in desk.request.query_params,
+        draft=draft,
+        editing=sent.judgement.action == Action.EDIT if sent else asked_to_edit,
         steps=queries.steps_from(recent, decision.id if decision else None),
         recent=[one.id for one in recent],
         progress=queries.progress(desk.session, desk.project.id, desk.person.id),

@@ -12,6 +12,7 @@ from app.review import leases, queries
 from app.review.assignment import UNDO_DEPTH
 from app.review.bank import case_of
 from app.review.difference import edit_distance
+from app.review.drafts import drop_draft
 from app.review.judgement import (
     PAST,
     Judgement,
@@ -77,6 +78,8 @@ def decide(session: Session, person: Person, instance_id: int, token: str, judge
     )
     instance.status = STATUS_AFTER[judgement.action]
     session.execute(delete(Lease).where(_leases_to_end(decision)))
+    if judgement.action != Action.SKIP:
+        drop_draft(session, person.id, instance_id)
     _keep_case(session, instance, case_of(judgement, before, after, rules))
     log(
         session,

@@ -602,6 +602,22 @@ class Lease(_Numbered, Base):
     expires_at: Mapped[datetime]
 
 
+class Draft(Base):
+    """What a person has typed over an instance and not decided yet."""
+
+    __tablename__ = "draft"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), primary_key=True, index=True)
+    version: Mapped[int]  # counts the times it was saved: two tabs must not overwrite each other unseen
+    revision: Mapped[int]  # the one that was on screen
+    instruction: Mapped[str]
+    information: Mapped[str]
+    solution: Mapped[str]
+    note: Mapped[str]
+    saved_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Revision(_Numbered, _Created, Base):
     """The text of an instance at one time. Number 0 is the model's own, later ones are people's."""
 
