@@ -42,6 +42,7 @@ from tests.stack.product import Product, start
 
 PATIENCE_S = 300
 RESTART_S = 60
+ORPHAN_S = 20  # for what a killed supervisor had started to end by itself
 LOOK_EVERY_S = 0.1
 PROJECT = "chaos"
 
@@ -128,7 +129,7 @@ class Round:
         _, children = llm_processes(self.product)
         started = [one for one in self.product.processes() if one.pid != self.product.process.pid]
         self.product.kill_supervisor()
-        self._await_end(started)
+        self._await_end(started, ORPHAN_S)
         self.orphans += [f"orphan: {one}" for one in started if _is_there(one)]
         self.product = self._start()
         self._count_a_kill(children)
@@ -176,8 +177,8 @@ class Round:
         self._await_end(processes)
         self._count_a_kill(processes)
 
-    def _await_end(self, processes: Sequence[psutil.Process]) -> None:
-        deadline = time.monotonic() + RESTART_S
+    def _await_end(self, processes: Sequence[psutil.Process], patience_s: float = RESTART_S) -> None:
+        deadline = time.monotonic() + patience_s
         while any(map(_is_there, processes)) and time.monotonic() < deadline:
             time.sleep(0.02)
 

@@ -25,10 +25,11 @@ from app.storage.database import make_engine
 from app.storage.tables import Call, WorkItem
 from tests.engine.conftest import Echo
 
-PREPARING, LEAVING, IN_FLIGHT, RECORDING, RECORDED = STEPS = (
+PREPARING, LEAVING, IN_FLIGHT, ARRIVED, RECORDING, RECORDED = STEPS = (
     "while it prepares: the claim is not committed",
     "when the calls are in the ledger and none has left",
     "with calls in flight",
+    "when a reply has arrived and waits to be recorded",
     "while it records: the replies are not committed",
     "when the first replies are committed",
 )
@@ -45,6 +46,7 @@ class Counting:
     def __init__(self, redis_url: str, step: str = "") -> None:
         self._redis = Redis.from_url(redis_url)
         self._step = step
+        self._has_arrived = False
 
     async def ask(self, prompt: Prompt, model: str) -> Reply:
         if self._step == LEAVING:
@@ -53,7 +55,16 @@ class Counting:
         if self._step == IN_FLIGHT:
             await asyncio.sleep(0.1)
             die()
+        if self._step == ARRIVED:
+            await self._let_one_arrive()
         return Reply("fine", "stop", prompt_tokens=100, completion_tokens=10)
+
+    async def _let_one_arrive(self) -> None:
+        """The first call comes home; while the others are in flight the drain waits a little before it records."""
+        if self._has_arrived:
+            await asyncio.sleep(60)
+        self._has_arrived = True
+        asyncio.get_running_loop().call_later(0.05, die)
 
     async def close(self) -> None: ...
 

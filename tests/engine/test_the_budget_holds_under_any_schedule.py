@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session, sessionmaker
@@ -23,22 +23,20 @@ _HOLDS = "CHECK (budget_micro IS NULL OR cost_micro + reserved_micro <= budget_m
 
 
 class Chancy:
-    """Draws when and how each call ends."""
+    """Draws when and how each call ends. Never a 429: the gate would close, and few calls strain no budget."""
 
     def __init__(self, seed: int) -> None:
         self._dice = random.Random(seed)
 
     async def ask(self, prompt: Prompt, model: str) -> Reply:
-        await asyncio.sleep(self._dice.uniform(0, 0.2))
-        match self._dice.choices(["reply", "busy", "timeout", "limited"], [8, 1, 1, 1])[0]:
+        await asyncio.sleep(self._dice.uniform(0, 0.4))
+        match self._dice.choices(["reply", "busy", "timeout"], [8, 1, 1])[0]:
             case "busy":
                 raise ProviderError(Failure.TRANSIENT, "http_503", "busy", retry_after=0.05)
             case "timeout":
                 raise ProviderError(
                     Failure.TRANSIENT, "timeout", "no answer", retry_after=0.05, may_be_billed=True
                 )
-            case "limited":
-                raise ProviderError(Failure.RATE_LIMITED, "rate_limited", "slow down", retry_after=0.05)
             case _:
                 return Reply("fine", "stop", None, 20, self._dice.randint(1, prompt.max_output_tokens))
 
@@ -57,6 +55,7 @@ def _every_commit_is_checked(engine: Engine) -> Iterator[None]:
 @pytest.mark.usefixtures("_every_commit_is_checked")
 @settings(max_examples=4, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(budget_micro=st.integers(5_000, 200_000), seed=st.integers(0, 2**32))
+@example(budget_micro=160_000, seed=0)  # room for all 128 at once, and too little for all items
 def test_committed_and_reserved_never_exceed_the_cap(
     sessions: sessionmaker[Session],
     start_run: Callable[..., int],

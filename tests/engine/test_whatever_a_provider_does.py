@@ -22,6 +22,13 @@ from tests.engine.conftest import Echo
 from tests.llm_server import ERRORS, UNUSABLE, Behaviour, serving
 
 ITEMS = 24
+RAW = {  # what the ledger must keep of a reply that nobody can use
+    "empty": "",
+    "prose": "I would rather talk about the weather.",
+    "refusal": "I cannot help with that.",
+    "cut off": '{"answer": "It holds, e.g. ',
+    "missing key": "{}",
+}
 SCHEMA = {
     "type": "object",
     "properties": {"answer": {"type": "string"}},
@@ -83,7 +90,7 @@ def work(sessions: Sessions, make_drain: Callable[..., Drain], behaviour: Behavi
 def test_faults_that_pass_cost_time_and_no_item(
     start_run: Callable[..., int], behaviour: Behaviour, work: Work, kind: str
 ) -> None:
-    behaviour.behave(errors=0.2, error_kinds=[kind])
+    behaviour.behave(errors=1 / 3, error_kinds=[kind])
 
     run, progress = work(start_run(ITEMS))
 
@@ -121,7 +128,7 @@ def test_a_reply_that_is_never_usable_is_an_outcome_with_its_raw_text(
     with sessions() as session:
         calls = session.scalars(select(Call)).all()
     assert len(calls) == behaviour.calls == 3 * 4
-    assert all(call.state == "done" and call.reply is not None for call in calls)
+    assert {(call.state, call.refusal or call.reply) for call in calls} == {("done", RAW[kind])}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from benchmarks.chaos import Round, measure
 
 pytestmark = pytest.mark.stack
 
-BLOWS = (Round.kill_a_child, Round.flush_redis, Round.kill_the_supervisor)
+BLOWS = (Round.kill_a_child, Round.flush_redis, Round.kill_everything)
 
 
 def test_a_run_survives_kills_and_a_flushed_redis() -> None:
