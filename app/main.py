@@ -16,7 +16,7 @@ from app.generation import pages as generation_pages
 from app.ingestion import api as ingestion_api
 from app.ingestion import pages as ingestion_pages
 from app.review import api as review_api
-from app.review import instance_pages
+from app.review import bulk_pages, instance_pages
 from app.review import pages as review_pages
 from app.runs import api as runs_api
 from app.runs import pages as runs_pages
@@ -42,6 +42,7 @@ PAGES = (
     discrimination_pages,
     runs_pages,
     review_pages,
+    bulk_pages,  # before the instances, where `bulk` would be read as a number
     instance_pages,
     export_pages,
 )

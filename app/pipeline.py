@@ -107,6 +107,15 @@ class Action(StrEnum):
     SKIP = "skip"
 
 
+class Move(StrEnum):
+    """What is done in bulk with every instance that has text. Single decisions know no withdrawal: see `Action`."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
+    RESTORE = "restore"
+
+
 class Stream(StrEnum):
     WORK = "work"
     AUDIT = "audit"
@@ -137,6 +146,20 @@ STATUS_AFTER: dict[Action, InstanceStatus] = {
     Action.EDIT: InstanceStatus.ACCEPTED,
     Action.REJECT: InstanceStatus.REJECTED,
     Action.SKIP: InstanceStatus.WAITING,
+}
+
+HAVE_TEXT = (
+    InstanceStatus.WAITING,
+    InstanceStatus.ACCEPTED,
+    InstanceStatus.REJECTED,
+    InstanceStatus.WITHDRAWN,
+)
+
+STATUS_AFTER_MOVE: dict[Move, InstanceStatus] = {
+    Move.ACCEPT: InstanceStatus.ACCEPTED,
+    Move.REJECT: InstanceStatus.REJECTED,
+    Move.WITHDRAW: InstanceStatus.WITHDRAWN,
+    Move.RESTORE: InstanceStatus.WAITING,
 }
 
 OUTCOME_OF_VERDICT: dict[Verdict, Outcome] = {

@@ -146,12 +146,16 @@ def release_count(session: Session, project_id: int) -> int:
 
 
 def decisions_by_verdict(session: Session, project_id: int) -> list[tuple[str | None, str, int]]:
-    """(verdict that was on screen, action, standing decisions)."""
+    """(verdict that was on screen, action, standing decisions); in bulk nobody looked at a verdict."""
     query = (
         select(VerdictRow.overall, Decision.action, func.count())
         .select_from(Decision)
         .outerjoin(VerdictRow, VerdictRow.id == Decision.verdict_id)
-        .where(Decision.project_id == project_id, Decision.undone_at.is_(None))
+        .where(
+            Decision.project_id == project_id,
+            Decision.undone_at.is_(None),
+            Decision.bulk_action_id.is_(None),
+        )
         .group_by(VerdictRow.overall, Decision.action)
     )
     return [(overall, action, number) for overall, action, number in session.execute(query)]

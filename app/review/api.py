@@ -24,7 +24,10 @@ InstanceId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[7])]
 DecisionId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[3])]
 SearchText = Annotated[
     str | None,
-    Query(max_length=200, description="Text in the instruction, the task's name, the file or function"),
+    Query(
+        max_length=200,
+        description="Text in the instruction, the task's name, the file, function or its comment",
+    ),
 ]
 
 

@@ -6,6 +6,8 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import NamedTuple
 
+_MOST_COMPARED = 20_000  # characters of a line before and after; words are compared in quadratic time
+
 
 def edit_distance(old: str, new: str) -> int:
     """Levenshtein distance in characters.
@@ -83,6 +85,8 @@ def _replaced(old: Sequence[str], new: Sequence[str]) -> list[Line]:
 
 
 def _changed_words(old: str, new: str) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+    if len(old) + len(new) > _MOST_COMPARED:
+        return (Word(old, True),), (Word(new, True),)
     before, after = _words(old), _words(new)
     blocks = SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes()
     return (

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
-from app.review import history, queries
+from app.review import drafts, history, queries
 from app.review.fields import fields_of
 from app.review.pages import CHOICES, AskedFilters, query_of
 from app.review.timeline import stage_words, timeline
-from app.web.dependencies import CurrentProject, DbSession
+from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.pagination import AskedWindow, cut
 from app.web.templating import is_htmx, render
 
@@ -33,6 +33,7 @@ def instances(
         rows=rows,
         total=queries.count_of(session, project.id, filters),
         filters=filters,
+        query=query,
         choices=CHOICES,
         first_href=f"/instances{query}" if asked.after else None,
         next_href=f"/instances{query}{'&' if query else '?'}cursor={following}" if following else None,
@@ -44,6 +45,7 @@ def instance(
     request: Request,
     session: DbSession,
     project: CurrentProject,
+    person: CurrentPerson,
     instance_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
 ) -> HTMLResponse:
     """Everything that happened to one instance."""
@@ -53,6 +55,7 @@ def instance(
         request,
         "review/instance.html",
         instance=detail,
+        draft=drafts.draft_of(session, person.id, instance_id),
         events=timeline(detail),
         shown=fields_of(detail.task, detail.language, detail.target_language),
         stage_words=stage_words,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from app.errors import InvalidInput
-from app.pipeline import Action
+from app.pipeline import Action, Move
 
 EDITABLE = ("instruction", "information", "solution")
 ANSWERS = ("yes", "no")
@@ -13,6 +13,8 @@ PAST: dict[str, str] = {
     Action.EDIT: "edited",
     Action.REJECT: "rejected",
     Action.SKIP: "skipped",
+    Move.WITHDRAW: "withdrawn",
+    Move.RESTORE: "restored",
 }
 LONGEST_TEXT = 100_000  # characters of one edited field
 LONGEST_NOTE = 4_000

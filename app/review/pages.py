@@ -12,11 +12,12 @@ from app.pipeline import LANGUAGES, Action, InstanceStatus, Task, Verdict
 from app.review import drafts, leases, queries, service
 from app.review.assignment import LEASE_MINUTES, UNDO_DEPTH, WhyEmpty
 from app.review.difference import changed_lines
+from app.review.drafts import SavedElsewhere, Typed
 from app.review.fields import fields_of
 from app.review.guideline import guideline_html
 from app.review.judgement import EDITABLE, PAST, Judgement, Text
 from app.review.queries import Filters
-from app.storage.tables import Person, Project
+from app.storage.tables import Draft, Person, Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.errors import refusal_of
 from app.web.flash import see_other
@@ -141,34 +142,55 @@ def undo(desk: AskedDesk, decision_id: Number) -> Response:
     return _next(desk) if is_htmx(desk.request) else see_other(f"/review{query_of(desk.filters)}")
 
 
-async def _typed(request: Request) -> tuple[Text, str]:
+async def _typed(
+    request: Request,
+    version: Annotated[int, Form(ge=0, le=2**31)] = 0,
+    revision: Annotated[int, Form(ge=0, le=2**31)] = 0,
+) -> Typed:
     """The fields of the editor, and the note. Browsers send line ends as CRLF, whatever the text had."""
     form = await request.form()
     typed = {name: str(form.get(name, "")).replace("\r\n", "\n") for name in (*EDITABLE, "note")}
     note = typed.pop("note")
-    return Text(**typed), note
+    return Typed(Text(**typed), note, version, revision)
+
+
+def _shown_draft(draft: Draft) -> dict[str, Any]:
+    texts = {name: getattr(draft, name) for name in (*EDITABLE, "note")}
+    return {"version": draft.version, "saved_at": draft.saved_at.isoformat(), "texts": texts}
 
 
 @router.post("/review/{instance_id}/draft", dependencies=readers)
 def keep_draft(
     desk: AskedDesk,
     instance_id: Number,
-    typed: Annotated[tuple[Text, str], Depends(_typed)],
-    version: Annotated[int, Form(ge=0, le=2**31)] = 0,
+    typed: Annotated[Typed, Depends(_typed)],
+    lease: Annotated[str, Form()] = "",
 ) -> Response:
     """Sent by the editor while somebody types; by a button where there is no JavaScript."""
     row = queries.instance_in(desk.session, desk.project.id, instance_id)
-    draft = drafts.keep_draft(desk.session, desk.person.id, row, *typed, version)
-    if "application/json" in desk.request.headers.get("accept", ""):
+    by_script = "application/json" in desk.request.headers.get("accept", "")
+    try:
+        draft = drafts.keep_draft(desk.session, desk.person.id, row.id, typed)
+    except (Conflict, InvalidInput) as error:
+        if by_script:
+            other = _shown_draft(error.draft) if isinstance(error, SavedElsewhere) else None
+            return JSONResponse({"detail": str(error), "other": other}, refusal_of(error).status)
+        edit = Judgement(Action.EDIT, None, typed.note, typed.text._asdict(), {})
+        return _refused(desk, row.id, Sent(edit, lease, again=False), error)
+    if by_script:
         return JSONResponse({"version": draft.version, "saved_at": draft.saved_at.isoformat()})
-    return see_other(f"/review{query_of(desk.filters)}")
+    # Where the lease is lost, the next card is another one: say that the text is kept all the same.
+    return see_other(f"/review{query_of(desk.filters)}", f"Draft of instance {row.id} saved")
 
 
 @router.post("/review/{instance_id}/draft/discard", dependencies=readers)
 def discard_draft(desk: AskedDesk, instance_id: Number) -> Response:
     row = queries.instance_in(desk.session, desk.project.id, instance_id)
     drafts.drop_draft(desk.session, desk.person.id, row.id)
-    return _next(desk) if is_htmx(desk.request) else see_other(f"/review{query_of(desk.filters)}")
+    if is_htmx(desk.request):
+        return _next(desk)
+    is_open = row.status == InstanceStatus.WAITING  # otherwise the form stood on the instance's page
+    return see_other(f"/review{query_of(desk.filters)}" if is_open else f"/instances/{row.id}")
 
 
 @router.post("/review/{instance_id}/renew", dependencies=readers, status_code=204)

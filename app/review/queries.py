@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, text, union
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
@@ -47,24 +47,62 @@ class Filters(NamedTuple):
     q: str | None = None
 
 
+_TEXTS = (Instance.instruction, Instance.task_name)
+_TEXTS_OF_SNIPPET = (Snippet.path, Snippet.name, Snippet.comment)
+
+
 def matching(filters: Filters) -> list[ColumnElement[bool]]:
-    """Conditions on Instance, and on Snippet where there is a `q`."""
+    """Conditions on Instance, and on Snippet where there is a `q`: for a walk along the queue, row by row."""
     conditions: list[ColumnElement[bool]] = [
         getattr(Instance, column) == value
         for column, value in filters._asdict().items()
         if value and column != "q"
     ]
     if filters.q:
-        pattern = contains_pattern(filters.q)
-        columns = (Instance.instruction, Instance.task_name, Snippet.path, Snippet.name)
-        conditions.append(or_(*(column.ilike(pattern, escape="\\") for column in columns)))
+        conditions.append(_contains(filters.q, *_TEXTS, *_TEXTS_OF_SNIPPET))
     return conditions
 
 
-def contains_pattern(text: str) -> str:
-    """`text` anywhere, its own % and _ meant literally."""
-    literal = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{literal}%"
+def _contains(word: str, *columns: Any) -> ColumnElement[bool]:
+    """`word` anywhere in one of the columns, its own % and _ meant literally."""
+    literal = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return or_(*(column.ilike(f"%{literal}%") for column in columns))
+
+
+def ids_matching(
+    project_id: int, filters: Filters, *, after: int = 0, limit: int | None = None
+) -> Select[int]:
+    """The numbers of the instances that match; with a limit the lowest after `after`, in order.
+
+    A text is looked for on two sides, the instance's and its snippet's, each with its own index: an OR over the
+    join of both could use neither. A limit holds for each side first, so that a word that is everywhere is
+    found along the numbers and a rare one by its trigrams, as Postgres thinks best.
+    """
+    plain = select(Instance.id).where(
+        Instance.project_id == project_id, *matching(filters._replace(q=None)), Instance.id > after
+    )
+    if not filters.q:
+        return plain if limit is None else plain.order_by(Instance.id).limit(limit)
+    sides = (
+        plain.where(_contains(filters.q, *_TEXTS)),
+        plain.join(Snippet, Snippet.id == Instance.snippet_id).where(
+            _contains(filters.q, *_TEXTS_OF_SNIPPET)
+        ),
+    )
+    if limit is not None:
+        sides = tuple(side.order_by(Instance.id).limit(limit) for side in sides)
+    found = union(*(select(side.subquery().c.id) for side in sides)).subquery()
+    either = select(found.c.id)
+    return either if limit is None else either.order_by(found.c.id).limit(limit)
+
+
+def plan_for_the_word(session: Session, filters: Filters) -> None:
+    """Have Postgres look at `q` each time: the plan for a rare word takes seconds for one that is everywhere.
+
+    psycopg prepares what is asked often, and Postgres then keeps one plan for all words.
+    """
+    if filters.q:
+        session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
 
 # --- the queue --------------------------------------------------------------------------------------------
@@ -209,6 +247,7 @@ def progress(session: Session, project_id: int, person_id: int) -> Progress:
         Decision.project_id == project_id,
         Decision.person_id == person_id,
         Decision.created_at >= func.date_trunc("day", func.now()),
+        Decision.bulk_action_id.is_(None),
         Decision.undone_at.is_(None),
         Decision.action != Action.SKIP,
     )
@@ -248,13 +287,14 @@ def overrides_of(session: Session, decision_id: int) -> dict[str, str]:
 
 
 def recent_decisions(session: Session, project_id: int, person_id: int, depth: int) -> list[Decision]:
-    """This person's newest standing decisions of the work stream, newest first."""
+    """This person's newest standing decisions of the work stream, newest first; those of a bulk action are not theirs."""
     query = (
         select(Decision)
         .where(
             Decision.project_id == project_id,
             Decision.person_id == person_id,
             Decision.stream == Stream.WORK,
+            Decision.bulk_action_id.is_(None),
             Decision.undone_at.is_(None),
         )
         .order_by(Decision.id.desc())
@@ -398,6 +438,12 @@ def instance_rows(
     session: Session, project_id: int, filters: Filters, *, after: int, limit: int
 ) -> list[InstanceRow]:
     """Instances of a project by number, later than `after`. Light: no information, no solution."""
+    plan_for_the_word(session, filters)
+    return rows_of(session, ids_matching(project_id, filters, after=after, limit=limit))
+
+
+def rows_of(session: Session, ids: Select[int]) -> list[InstanceRow]:
+    """The instances with these numbers, in order."""
     where = func.concat_ws(" ", Snippet.path, Snippet.name)
     columns: Sequence[Any] = (
         Instance.id,
@@ -415,19 +461,14 @@ def instance_rows(
     query = (
         select(*columns)
         .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
-        .where(and_(Instance.project_id == project_id, Instance.id > after, *matching(filters)))
+        .where(Instance.id.in_(ids))
         .order_by(Instance.id)
-        .limit(limit)
     )
     return [InstanceRow.model_validate(row) for row in session.execute(query)]
 
 
 def count_of(session: Session, project_id: int, filters: Filters) -> int:
     """How many instances match, at most MOST_COUNTED + 1."""
-    some = (
-        _of_instances(select(Instance.id), filters)
-        .where(Instance.project_id == project_id, *matching(filters))
-        .limit(MOST_COUNTED + 1)
-        .subquery()
-    )
+    plan_for_the_word(session, filters)
+    some = ids_matching(project_id, filters, limit=MOST_COUNTED + 1).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0

@@ -153,7 +153,7 @@ def _keep_case(session: Session, instance: Instance, case: Case | None) -> None:
         .on_conflict_do_update(
             index_elements=[Exemplar.project_id, Exemplar.content_hash],
             set_={key: columns[key] for key in ("is_good", "analysis", "origin", "instance_id")},
-            where=~_frozen_by_a_run(),
+            where=~frozen_by_a_run(),
         )
     )
 
@@ -166,11 +166,11 @@ def _forget_case(session: Session, instance: Instance) -> bool:
         Exemplar.instance_id == instance.id,
         Exemplar.origin == "person",
     )
-    session.execute(delete(Exemplar).where(*same, ~_frozen_by_a_run()))
+    session.execute(delete(Exemplar).where(*same, ~frozen_by_a_run()))
     return session.scalar(select(Exemplar.id).where(*same)) is None
 
 
-def _frozen_by_a_run() -> ColumnElement[bool]:
+def frozen_by_a_run() -> ColumnElement[bool]:
     return exists().where(RunExemplar.exemplar_id == Exemplar.id)
 
 
@@ -214,6 +214,8 @@ def _demand_undoable(session: Session, decision: Decision) -> None:
         raise Conflict(f"decision {decision.id} is undone already")
     if decision.stream != Stream.WORK:
         raise Conflict("an answer in an audit stands")
+    if decision.bulk_action_id is not None:
+        raise Conflict(f"decision {decision.id} is undone with all of bulk action {decision.bulk_action_id}")
     recent = queries.recent_decisions(session, decision.project_id, decision.person_id, UNDO_DEPTH)
     if decision.id not in [one.id for one in recent]:
         raise Conflict(f"only your last {UNDO_DEPTH} decisions can be undone")

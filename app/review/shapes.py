@@ -103,6 +103,7 @@ class DecisionShape(_Shape):
     new_revision: int | None
     verdict_id: int | None
     guideline_version: int | None
+    bulk_action_id: int | None = None
     rules: dict[str, str]
     created_at: datetime
     undone_at: datetime | None

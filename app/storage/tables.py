@@ -51,6 +51,16 @@ class _Created:
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+def _words(table: str, *columns: str) -> Index:
+    """Trigrams, so that a word is found anywhere in one of these columns."""
+    return Index(
+        f"ix_{table}_words",
+        *columns,
+        postgresql_using="gin",
+        postgresql_ops=dict.fromkeys(columns, "gin_trgm_ops"),
+    )
+
+
 # --- people -----------------------------------------------------------------------------------------------
 
 
@@ -345,6 +355,7 @@ class Snippet(_Numbered, _Created, Base):
     __table_args__ = (
         UniqueConstraint("project_id", "content_hash"),
         Index("ix_snippet_project_id_language_id", "project_id", "language", "id"),
+        _words("snippet", "path", "name", "comment"),
     )
 
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
@@ -426,6 +437,7 @@ class Instance(_Numbered, _Created, Base):
         Index(
             "ix_instance_queue", "project_id", "priority", "id", postgresql_where=text("status = 'waiting'")
         ),
+        _words("instance", "instruction", "task_name"),
     )
 
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
@@ -633,13 +645,42 @@ class Revision(_Numbered, _Created, Base):
     edit_distance: Mapped[int] = mapped_column(default=0)  # characters, against the revision before
 
 
+class BulkAction(_Numbered, _Created, Base):
+    """One action on everything that matched a filter. Each of its instances has a decision that points here."""
+
+    __tablename__ = "bulk_action"
+    __table_args__ = (Index("ix_bulk_action_project_id_id", "project_id", "id"),)
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    action: Mapped[str]
+    filters: Mapped[dict[str, Any]]
+    reason: Mapped[str | None]
+    note: Mapped[str] = mapped_column(default="")
+    count: Mapped[int]
+    undone_at: Mapped[datetime | None]
+    taken_back: Mapped[int | None]  # of `count`: how many the undo reached
+
+
 class Decision(_Numbered, _Created, Base):
     """What a person did with an instance. Undone ones stay, marked."""
 
     __tablename__ = "decision"
     __table_args__ = (
-        Index("ix_decision_person_id_id", "person_id", "id"),
+        # A bulk action makes 50,000 rows at once; what a reader did one by one is found without walking over them.
+        Index("ix_decision_person_id_id", "person_id", "id", postgresql_where=text("bulk_action_id IS NULL")),
+        Index(
+            "ix_decision_person_id_created_at",
+            "person_id",
+            "created_at",
+            postgresql_where=text("bulk_action_id IS NULL"),
+        ),
         Index("ix_decision_project_id_created_at", "project_id", "created_at"),
+        Index(
+            "ix_decision_bulk_action_id",
+            "bulk_action_id",
+            postgresql_where=text("bulk_action_id IS NOT NULL"),
+        ),
     )
 
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
@@ -653,6 +694,8 @@ class Decision(_Numbered, _Created, Base):
     new_revision: Mapped[int | None]  # the one that an edit made
     verdict_id: Mapped[int | None] = mapped_column(ForeignKey("verdict.id"))  # the one that was on screen
     guideline_version: Mapped[int | None]
+    bulk_action_id: Mapped[int | None] = mapped_column(ForeignKey("bulk_action.id"))
+    before: Mapped[dict[str, Any] | None]  # of a bulk action: {status, case}, for its undo
     undone_at: Mapped[datetime | None]
 
 

@@ -75,6 +75,11 @@ def code_spans(text: str) -> Markup:
     )
 
 
+def web_address(url: str) -> str:
+    """`url` where it leads to a web page, else nothing: a stranger's `javascript:` must not become a link."""
+    return url if url.startswith(("https://", "http://")) else ""
+
+
 def words(code: str) -> str:
     """A code such as `completed_with_errors`, in words."""
     return code.replace("_", " ")

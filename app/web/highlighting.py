@@ -4,7 +4,6 @@ Classes are Pygments' own short ones; `static/pygments.css` colours them below `
 """
 
 from functools import cache
-from html import escape
 
 from markupsafe import Markup
 from pygments import highlight
@@ -13,21 +12,28 @@ from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from app.web.long_text import folded, has_long_line
+
 _LONGEST = 200_000  # characters; beyond it colours cost more time than they are worth
 
 
 def code_html(code: str, language: str | None) -> Markup:
     """One `<span class="line" data-line="1">` per line of `code`; white space stays as it is.
 
-    Unknown languages and very long texts come without colours.
+    Unknown languages, very long texts and texts with a very long line come without colours.
     """
     text = code.removesuffix("\n")
-    lexer = _lexer(language) if language is not None and len(text) <= _LONGEST else None
-    lines = escape(text).split("\n") if lexer is None else _coloured(text, lexer)
+    is_plain = language is None or len(text) > _LONGEST or has_long_line(text)
+    lexer = None if is_plain else _lexer(language)
+    lines = _plain(text) if lexer is None else _coloured(text, lexer)
     numbered = "\n".join(
         f'<span class="line" data-line="{number}">{line}</span>' for number, line in enumerate(lines, 1)
     )
     return Markup(numbered)  # escaped above or by Pygments
+
+
+def _plain(text: str) -> list[str]:
+    return [folded(line) for line in text.split("\n")]
 
 
 def _coloured(text: str, lexer: Lexer) -> list[str]:

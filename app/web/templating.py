@@ -11,7 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.web import formats
 from app.web.assets import asset_url
 from app.web.flash import FLASH_COOKIE, flash_of
+from app.web.hidden_characters import mark_hidden
 from app.web.highlighting import code_html
+from app.web.long_text import folded
 from app.web.navigation import nav_entries
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
@@ -28,7 +30,9 @@ FILTERS: dict[str, Any] = {
     "size": formats.size,
     "duration": formats.duration,
     "words": formats.words,
+    "web_address": formats.web_address,
     "code_spans": formats.code_spans,
+    "folded": folded,
 }
 FUNCTIONS: dict[str, Any] = {"asset": asset_url, "code_html": code_html}
 
@@ -78,7 +82,7 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
         "flash": message,
     }
     html = environment().get_template(template).render(shared | context)
-    response = HTMLResponse(html, status, {"Vary": "HX-Request", "Cache-Control": "no-store"})
+    response = HTMLResponse(mark_hidden(html), status, {"Vary": "HX-Request", "Cache-Control": "no-store"})
     if message is not None and not template.rpartition("/")[2].startswith("_"):
         response.delete_cookie(FLASH_COOKIE)
     return response

@@ -1,14 +1,13 @@
-// Editing in place: the texts become fields and back. What is typed is kept on the server a moment after the last key.
+// Editing in place: the texts become fields and back. What is typed is kept on the server (drafts.js).
 
-const KEEP_AFTER_MS = 700;
-const AGAIN_AFTER_MS = 5000;
+import { keepDraft } from "./drafts.js";
 
 export function startEditor(card) {
   card.dataset.dressed = "yes";
   const form = card.querySelector("#decision");
   const fields = [...card.querySelectorAll(".text-block textarea")];
   if (!form || !form.querySelector("[data-save]")) return;
-  const keep = draftKeeper(form, fields);
+  const draft = keepDraft(form, [...fields, form.elements.note]);
 
   function show(editing) {
     card.querySelector("[data-diff][aria-pressed=true]")?.click();
@@ -33,11 +32,15 @@ export function startEditor(card) {
   });
   card.querySelector("[data-reset]").addEventListener("click", () => {
     for (const field of fields) field.value = field.dataset.original;
-    keep.soon();
+    draft.saveSoon();
   });
-  form.addEventListener("submit", keep.stop); // the decision takes the text; a refusal brings it back
+  form.addEventListener("submit", draft.stop); // the decision takes the text; a refusal brings it back
+  card.querySelector("#discard")?.addEventListener("submit", draft.stop);
   form.addEventListener("input", (event) => {
-    if (fields.includes(event.target)) keep.soon();
+    if (card.hasAttribute("data-editing") && event.target.matches("textarea, #note")) draft.saveSoon();
+  });
+  form.addEventListener("focusout", (event) => {
+    if (event.relatedTarget?.form?.id !== "discard") draft.save();
   });
   card.addEventListener("keydown", (event) => {
     if (!card.hasAttribute("data-editing")) return;
@@ -48,53 +51,4 @@ export function startEditor(card) {
     }
   });
   if (card.hasAttribute("data-editing")) show(true);
-}
-
-// One request at a time, and the newest text last.
-function draftKeeper(form, fields) {
-  const said = form.querySelector("#draft");
-  const version = form.elements.version;
-  let timer;
-  let isKeeping = false;
-  let isDirty = false;
-
-  function soon(after = KEEP_AFTER_MS) {
-    isDirty = true;
-    clearTimeout(timer);
-    timer = setTimeout(now, after);
-  }
-
-  function stop() {
-    isDirty = false;
-    clearTimeout(timer);
-  }
-
-  async function now(keepalive = false) {
-    clearTimeout(timer);
-    if (!isDirty || isKeeping || !form.isConnected) return;
-    isDirty = false;
-    isKeeping = true;
-    said.textContent = "saving draft";
-    const body = new URLSearchParams({ csrf_token: form.elements.csrf_token.value, version: version.value });
-    body.set("note", form.elements.note.value);
-    for (const field of fields) body.set(field.name, field.value);
-    const headers = { Accept: "application/json" };
-    const answer = await fetch(said.dataset.keep, { method: "POST", body, headers, keepalive }).catch(() => null);
-    isKeeping = false;
-    if (answer?.ok) {
-      version.value = (await answer.json()).version;
-      said.textContent = `draft saved ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
-      if (isDirty) soon();
-    } else if (answer && answer.status < 500) {
-      said.textContent = "draft not saved: this was decided, or saved from another tab";
-    } else {
-      said.textContent = "draft not saved yet, trying again";
-      soon(AGAIN_AFTER_MS);
-    }
-  }
-
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "hidden") now(true);
-  });
-  return { soon, stop };
 }

@@ -88,5 +88,5 @@ document.documentElement.classList.add("js");
 dress();
 startReasons();
 listen({ card, open, toggleDiff, toggleSnippet, toggleWrap });
-card().focus({ preventScroll: true });
+if (!card().hasAttribute("data-editing")) card().focus({ preventScroll: true });
 keepGuidelineSeen();

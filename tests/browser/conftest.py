@@ -24,6 +24,7 @@ from tests.browser.real_code import FUNCTIONS, TASKS, make_real_instance
 from tests.factories import make_person, make_project, make_run
 
 PASSWORD = "correct horse battery"
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 GUIDELINE = """# What we keep
 
 An instance is good when **somebody learns from it**: the instruction says what is wanted, the solution does it.
@@ -109,17 +110,14 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            args=CHROMIUM_FLAGS,
         )
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser, product: Product, desk: Desk) -> Iterator[Page]:
-    """A signed-in page at 1440 x 900. What its console complains about fails the test."""
-    context = browser.new_context(base_url=product.address, viewport={"width": 1440, "height": 900})
-    page = context.new_page()
+def complaints_of(page: Page) -> list[str]:
+    """What its scripts and its console complain about; grows while the page is used."""
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
@@ -130,6 +128,15 @@ def page(browser: Browser, product: Product, desk: Desk) -> Iterator[Page]:
             else None
         ),
     )
+    return complaints
+
+
+@pytest.fixture
+def page(browser: Browser, product: Product, desk: Desk) -> Iterator[Page]:
+    """A signed-in page at 1440 x 900. What its console complains about fails the test."""
+    context = browser.new_context(base_url=product.address, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    complaints = complaints_of(page)
     page.goto("/signin?next=/review")
     page.get_by_label("Name").fill(desk.person.name)
     page.get_by_label("Password").fill(PASSWORD)

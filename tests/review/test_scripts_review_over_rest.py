@@ -113,6 +113,16 @@ def test_a_list_is_filtered_paged_and_light(session: Session, acting_as: ActingA
 
     for text, found in (("5%", 1), ("a_b", 1), ("aXb", 0), ("MODULE.py", 3), ("\\", 0)):
         assert len(client.get(address, params={"q": text}).json()["items"]) == found, text
+    assert [one["id"] for one in client.get(address, params={"q": "Add one to"}).json()["items"]] == [
+        row.id
+        for row in rows  # in the comments of their snippets
+    ]
+    second = client.get(address, params={"q": "add ONE", "verdict": "pass", "limit": 1}).json()
+    assert (second["items"][0]["id"], second["next"] is None) == (rows[0].id, False)
+    third = client.get(
+        address, params={"q": "add ONE", "verdict": "pass", "limit": 1, "cursor": second["next"]}
+    ).json()
+    assert [one["id"] for one in third["items"]] == [rows[2].id]
     assert client.get(address, params={"status": "done"}).status_code == 422
 
 

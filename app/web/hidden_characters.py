@@ -1,0 +1,37 @@
+"""Characters that change a text without being seen, made visible. Pure.
+
+Bidirectional controls let code read differently from what a compiler sees (Trojan Source, CVE-2021-42574); tag
+characters and zero-width ones hide instructions from people and not from models. On a page each stands in a
+`<bdi>` of its own, which ends its effect on what follows, and the style sheet writes its code point beside it.
+The text itself stays as it is, so that what is copied is the source.
+"""
+
+import re
+
+HIDDEN = (
+    "\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters; line ends and tabs are none here
+    "\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f"
+)
+_hidden = re.compile(f"[{HIDDEN}]")
+# Quoted values are read as one, since they may hold a `>`; text never does, it is escaped.
+_tag = re.compile(r"""(<(?:"[^"]*"|'[^']*'|[^'">])*>)""")
+_verbatim = re.compile(r"<(/?)(?:textarea|title|option)\b")  # hold text only, no element
+
+
+def mark_hidden(html: str) -> str:
+    """`html` with every hidden character in its text marked; attributes and form fields stay as they are."""
+    if _hidden.search(html) is None:
+        return html
+    parts = _tag.split(html)
+    is_verbatim = False
+    for number, part in enumerate(parts):
+        if number % 2:
+            found = _verbatim.match(part)
+            is_verbatim = not found[1] if found else is_verbatim
+        elif not is_verbatim:
+            parts[number] = _hidden.sub(_marked, part)
+    return "".join(parts)
+
+
+def _marked(found: re.Match[str]) -> str:
+    return f'<bdi class="hidden-char" data-code="U+{ord(found[0]):04X}">{found[0]}</bdi>'

@@ -1,0 +1,112 @@
+"""Start the product with its demo in a temporary home, and take a picture of every page into `screenshots/`."""
+
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # the tests know how to start the product, and which pages there are
+
+from app.web.templating import THEME_COOKIE  # noqa: E402
+from tests.browser.all_pages import SIGN_IN, Ids, addresses  # noqa: E402
+from tests.browser.conftest import CHROMIUM_FLAGS  # noqa: E402
+from tests.stack.product import Product, running  # noqa: E402
+
+PICTURES = ROOT / "screenshots"
+WIDTHS = {1440: 900, 1024: 768, 375: 812}
+THEMES = ("light", "dark")
+PASSWORD = "screenshots of every page"
+ROWS = {
+    "bulk_action_id": "SELECT min(id) FROM bulk_action HAVING min(id) IS NOT NULL",
+    "snippet_id": "SELECT min(snippet_id) FROM pick",
+    "source_id": "SELECT min(id) FROM source",
+    "selection_id": "SELECT min(id) FROM selection",
+    "run_id": "SELECT min(id) FROM run GROUP BY kind ORDER BY 1",
+    "instance_id": "SELECT min(instance_id) FROM decision UNION SELECT max(id) FROM instance",
+    "decision_id": "SELECT min(id) FROM decision",
+    "person_id": "SELECT min(id) FROM person",
+    "name": "SELECT name FROM release",
+}
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the product is ended on the way out
+    shutil.rmtree(PICTURES, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="bw-") as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        with running(Path(folder) / "home", demo=True) as product:
+            _await_demo(product)
+            page = _signed_in(browser, product)
+            _use(page, product)
+            pages = addresses(_ids(product))
+            for number, address in enumerate(pages, 1):
+                print(f"{number} of {len(pages)} {address}", flush=True)
+                _take(page, address)
+        browser.close()
+    print(f"{len(list(PICTURES.rglob('*.png')))} pictures in {PICTURES}")
+
+
+def _await_demo(product: Product) -> None:
+    print("waiting for the demo project", flush=True)
+    while "completed" not in [
+        run["state"] for run in _demo(product, "runs") if run["kind"] == "generate"
+    ]:  # the last of its steps
+        time.sleep(0.5)
+
+
+def _demo(product: Product, what: str) -> list[dict[str, str]]:
+    answer = product.request("GET", f"/api/v1/projects/demo/{what}")
+    return answer.json()["items"] if answer.status_code == 200 else []
+
+
+def _signed_in(browser: Browser, product: Product) -> Page:
+    page = browser.new_context(base_url=product.url).new_page()
+    _take(page, SIGN_IN)
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill(product.password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda address: "/password" in address)
+    for field in page.locator("input[type=password]").all():
+        is_old = field.get_attribute("autocomplete") == "current-password"
+        field.fill(product.password if is_old else PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda address: "/password" not in address)
+    return page
+
+
+def _use(page: Page, product: Product) -> None:
+    """Some decisions and a release, so that no page is empty."""
+    page.set_viewport_size({"width": 1440, "height": 900})
+    _take(page, "/review", "review with its guideline")
+    page.keyboard.press("Enter")
+    for keys in (["a"], ["e", "End", "!", "Control+Enter"], ["x", "2"], ["a"]):
+        shown = page.locator("#card").get_attribute("data-instance")
+        for key in keys:
+            page.keyboard.press(key)
+        page.wait_for_selector(f"#card:not([data-instance='{shown}']):focus")
+    product.finished(product.post("/api/v1/projects/demo/releases", 202, json={"name": "first"}))
+
+
+def _ids(product: Product) -> Ids:
+    with psycopg.connect(product.record["database_url"].replace("+psycopg", "")) as connection:
+        return {name: [row[0] for row in connection.execute(query)] for name, query in ROWS.items()}
+
+
+def _take(page: Page, address: str, name: str | None = None) -> None:
+    name = name or address.strip("/").replace("/", ".").replace("?", " ") or "overview"
+    for theme in THEMES:
+        page.context.add_cookies([{"name": THEME_COOKIE, "value": theme, "domain": "127.0.0.1", "path": "/"}])
+        page.goto(address)
+        for width, height in WIDTHS.items():
+            page.set_viewport_size({"width": width, "height": height})
+            page.screenshot(path=PICTURES / f"{width} {theme}" / f"{name}.png", full_page=True)
+
+
+if __name__ == "__main__":
+    main()

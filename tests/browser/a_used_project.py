@@ -1,0 +1,169 @@
+"""A project in which everything has happened once, so that no page of it is empty."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.pipeline import Action, InstanceStatus, ItemState, Outcome, RunKind, RunState, Scope, Stage, Stream
+from app.storage.tables import (
+    ApiToken,
+    BulkAction,
+    CallTally,
+    Decision,
+    Goal,
+    GuidelineSeen,
+    Instance,
+    LogEntry,
+    Person,
+    Price,
+    Project,
+    Rejection,
+    Release,
+    Revision,
+    Run,
+    RunCount,
+    RunEvent,
+    Selection,
+    Snippet,
+    Source,
+)
+from tests.browser.all_pages import Ids
+from tests.factories import make_call, make_item, make_person, make_run
+
+_CURVE = [
+    {"size": size, "largest": 1.4 / size, "mean": 1 / size, "random_largest": 1.41, "random_mean": 0.9 / size}
+    for size in (1, 4, 10)
+]
+_MANIFEST = {
+    "rows": 1,
+    "sha256": "0" * 64,
+    "splits": {"train": 1},
+    "files": [
+        {
+            "name": "codeocean.train.jsonl",
+            "format": "codeocean",
+            "split": "train",
+            "rows": 1,
+            "bytes": 999,
+            "sha256": "0" * 64,
+        }
+    ],
+    "gates": {"licence": {"mode": "block", "found": 1, "removed": 1}, "contamination": "not checked yet"},
+    "funnel": {"snippets": 12, "released": 1},
+}
+
+
+def use(session: Session, project: Project, person: Person) -> Ids:
+    """Everything that may happen, to the instances that are there; returns the rows to open."""
+    instances = session.scalars(
+        select(Instance).where(Instance.project_id == project.id).order_by(Instance.id)
+    ).all()
+    session.add(GuidelineSeen(person_id=person.id, project_id=project.id, version=1))
+    decision = _decide(session, instances[0], person)
+    bulk = BulkAction(project_id=project.id, person_id=person.id, action=Action.REJECT, filters={}, count=3)
+    session.add(bulk)
+    runs = [_generation(session, instances), _ingestion(session)]
+    _release(session, project)
+    _cover(session)
+    make_person(session, project=project)
+    session.add(Price(model="test", input_micro=150_000, output_micro=600_000))
+    session.add(
+        ApiToken(person_id=person.id, name="cluster", scope=Scope.REVIEW, prefix="bw_ab", token_hash="0")
+    )
+    session.add(
+        LogEntry(person_id=person.id, action="added a source", subject="rows.jsonl", detail={"rows": 12})
+    )
+    session.flush()
+    return {
+        "bulk_action_id": [bulk.id],
+        "decision_id": [decision.id],
+        "instance_id": [instances[0].id, instances[1].id],
+        "name": ["first"],
+        "person_id": [person.id],
+        "run_id": runs,
+        "selection_id": [session.scalar(select(func.min(Selection.id)))],
+        "snippet_id": [session.scalar(select(func.min(Snippet.id)))],
+        "source_id": [session.scalar(select(func.min(Source.id)))],
+    }
+
+
+def _decide(session: Session, instance: Instance, person: Person) -> Decision:
+    """An edit: a second revision."""
+    for number, text in enumerate((instance.instruction, instance.instruction + " Keep blank lines.")):
+        session.add(
+            Revision(
+                instance_id=instance.id,
+                number=number,
+                person_id=person.id if number else None,
+                instruction=text,
+                information=instance.information,
+                solution=instance.solution,
+            )
+        )
+        instance.instruction, instance.revision = text, number
+    instance.status = InstanceStatus.ACCEPTED
+    decision = Decision(
+        project_id=instance.project_id,
+        instance_id=instance.id,
+        person_id=person.id,
+        stream=Stream.WORK,
+        action=Action.EDIT,
+        note="It said nothing about blank lines.",
+        revision=0,
+        new_revision=1,
+    )
+    session.add(decision)
+    session.flush()
+    return decision
+
+
+def _generation(session: Session, instances: Sequence[Instance]) -> int:
+    """A paused run with goals, an unusable reply and a call whose end nobody knows."""
+    run = session.get_one(Run, instances[0].run_id)
+    run.state, run.reason, run.total = RunState.PAUSED, "the budget is used up", 10
+    run.params = {"generator": "test", "discriminator": "offline", "seed": 1}
+    run.budget_micro, run.cost_micro = 12_000_000, 11_900_000
+    session.add(Goal(run_id=run.id, lane="generation/python", wanted=8, planned=10, let_go=4, passed=3))
+    session.add(RunCount(run_id=run.id, code=Outcome.PASSED, rows=8))
+    session.add(RunCount(run_id=run.id, code=Outcome.UNUSABLE, rows=1))
+    session.add(RunEvent(run_id=run.id, event="paused", detail="the budget is used up"))
+    session.add(CallTally(run_id=run.id, stage="discriminate", model="test", state="done", calls=9))
+    ended = {"state": ItemState.FAILED, "outcome": Outcome.UNUSABLE, "error_code": "unparsable"}
+    item = make_item(session, instances[1], Stage.GENERATE, lane="generation/python", **ended)
+    make_call(session, item, '{"instruction": "cut o')
+    lost = make_item(session, instances[2], Stage.GENERATE, error_code="timeout", attempts=1)
+    make_call(session, lost, "", state="unknown", error_code="connection_lost", reserved_micro=1200)
+    return run.id
+
+
+def _ingestion(session: Session) -> int:
+    run = session.get_one(Run, session.scalars(select(Source.run_id).order_by(Source.id)).first())
+    run.state, run.total = RunState.COMPLETED, 12
+    session.add(RunCount(run_id=run.id, code="added", rows=11))
+    session.add(RunCount(run_id=run.id, code="too_short", rows=1))
+    session.add(
+        Rejection(run_id=run.id, rule="too_short", file="rows.jsonl", line=3, excerpt="x = 1", why="1 line")
+    )
+    return run.id
+
+
+def _release(session: Session, project: Project) -> None:
+    run = make_run(session, project, kind=RunKind.RELEASE, state=RunState.COMPLETED, total=1)
+    session.add(
+        Release(
+            project_id=project.id,
+            run_id=run.id,
+            name="first",
+            basis="people",
+            request={},
+            manifest=_MANIFEST,
+            sha256="0" * 64,
+            rows=1,
+        )
+    )
+
+
+def _cover(session: Session) -> None:
+    selection = session.get_one(Selection, session.scalar(select(func.min(Selection.id))))
+    selection.coverage = {"curve": _CURVE, "shares": [{"language": "python", "snippets": 10, "picks": 10}]}

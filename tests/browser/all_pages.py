@@ -1,0 +1,39 @@
+"""Every page there is, made from the application's own routes: what looks at all of them, looks at new ones too."""
+
+from collections.abc import Mapping, Sequence
+from string import Formatter
+
+from fastapi.routing import APIRoute
+
+from app.main import PAGES
+
+Ids = Mapping[str, Sequence[object]]
+"""For each name in curly brackets in a path: the rows to open, such as {"run_id": [1, 2]}."""
+
+SIGN_IN = "/signin"  # leads those who are signed in away
+MISSING = "/nowhere"
+VARIANTS = (
+    "/instances?q=nothing+is+like+this",
+    "/review?q=nothing+is+like+this",
+    "/review?edit=1",
+    MISSING,
+)
+"""Pages that look different under the same path, and the one that is not there."""
+
+
+def addresses(ids: Ids) -> list[str]:
+    """One address or more of every page for people who are signed in.
+
+    Raises KeyError where the path of a page holds a name that `ids` gives no rows for.
+    """
+    found: list[str] = []
+    for path in sorted(_paths() - {SIGN_IN}):
+        names = [name for _, name, _, _ in Formatter().parse(path) if name]
+        rows = zip(*(ids[name] for name in names), strict=True) if names else [()]
+        found += [path.format(**dict(zip(names, row, strict=True))) for row in rows]
+    return [*found, *VARIANTS]
+
+
+def _paths() -> set[str]:
+    routes = [route for pages in PAGES for route in pages.router.routes]
+    return {route.path for route in routes if isinstance(route, APIRoute) and "GET" in route.methods}
