@@ -31,14 +31,16 @@ from app.pipeline import MODEL_STAGES, RunState
 from app.prompting.prompt import Prompt
 from app.storage.tables import RateLimit, Run, WorkItem
 
-_TURN_S = 0.3  # between two turns with all places taken: what a turn costs hardly grows with its group
-_SHORT_TURN_S = 0.05  # the fewer calls are in flight, the sooner one is seen to
+_TURN_S = 0.3  # between two turns with many calls in flight: what a turn costs hardly grows with its group
+_MANY = 32
+_SHORT_TURN_S = 0.05  # the fewer there are, the sooner one is seen to
 _QUIET_S = 0.5  # the longest sleep while there is something to wait for
 _LINGER_S = 5.0  # a try that is due sooner is waited for; the clock's tick finds the others
 _RENEW_EVERY_S = 5.0
 _LIMITS_KEPT_S = 5.0
 _GRACE_S = 4.0  # for replies after a stop was asked for; the supervisor kills after eight
 _CLAIMS_A_TURN = 3
+_MOST_OPEN = 3  # times the calls in flight: as many again ahead, and as many that wait to be recorded
 _LEAST_AHEAD = 4.0  # claimed for places that become free before the next turn
 _AHEAD_KEPT = 0.9  # of a turn's landings, for the turns that follow
 _GROUP = 256  # replies recorded in one transaction
@@ -259,7 +261,8 @@ class Drain:
     def _room(self) -> int:
         """Replies that wait to be recorded hold no place, but there must not be ever more of them."""
         in_the_air = len(self._flights) - len(self._unrecorded)
-        return min(self._in_flight + int(self._ahead) - in_the_air, 4 * self._in_flight - len(self._flights))
+        most_open = _MOST_OPEN * self._in_flight
+        return min(self._in_flight + int(self._ahead) - in_the_air, most_open - len(self._flights))
 
     def _wait_until_due(self) -> bool:
         """With nothing in flight: wait a little for a try that is due soon. Whether there is one."""
@@ -283,7 +286,7 @@ class Drain:
         self._collect()
         in_the_air = len(self._flights) - len(self._unrecorded)
         if in_the_air:
-            turn = max(_SHORT_TURN_S, _TURN_S * min(1.0, in_the_air / self._in_flight))
+            turn = max(_SHORT_TURN_S, _TURN_S * min(1.0, in_the_air / _MANY))
             time.sleep(max(0.0, began + turn - time.monotonic()))
 
     def _tidy(self) -> None:

@@ -103,18 +103,21 @@ def _lane(goal: Goal) -> Lane:
 
 def _move_parked(session: Session, goal: Goal, state: ItemState, limit: int) -> int:
     one = aliased(WorkItem)
+    # Materialised: as a plain subquery Postgres may run it once more for each row, and exceed the limit.
     parked = (
         select(one.id)
         .where(one.run_id == goal.run_id, one.lane == goal.lane, one.state == ItemState.PARKED)
         .order_by(one.id)
         .limit(limit)
         .with_for_update(key_share=True, skip_locked=True)
+        .cte("parked")
+        .prefix_with("MATERIALIZED")
     )
     is_over = state == ItemState.SKIPPED
     return len(
         session.scalars(
             update(WorkItem)
-            .where(WorkItem.id.in_(parked))
+            .where(WorkItem.id == parked.c.id)
             .values(
                 state=state,
                 outcome=Outcome.SKIPPED if is_over else None,

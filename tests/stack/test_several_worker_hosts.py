@@ -95,6 +95,6 @@ def test_two_hosts_share_a_run_and_one_finishes_what_the_other_held_when_it_vani
             calls = product.calls(run["id"])
 
     assert sum(run["done"].values()) == COUNT
-    assert behaviour.duplicates <= 2 * IN_FLIGHT  # what the other host had in flight
-    assert calls["unknown"] <= 2 * (2 * IN_FLIGHT)  # two processes; as many again were claimed ahead
+    # Of two processes: what was in flight, what was claimed ahead, and replies that waited to be recorded.
+    assert behaviour.duplicates <= calls["unknown"] <= 2 * 3 * IN_FLIGHT
     assert calls["done"] + calls["unknown"] >= behaviour.answered
