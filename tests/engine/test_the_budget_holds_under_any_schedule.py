@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,7 +16,8 @@ from app.engine.runs import cancel_run
 from app.llm.client import Failure, ProviderError
 from app.pipeline import UNFINISHED_RUNS
 from app.prompting.prompt import Prompt, Reply
-from app.storage.tables import Call, Run
+from app.storage.tables import Call, Run, WorkItem
+from tests.engine.conftest import Echo
 
 ITEMS = 200
 _HOLDS = "CHECK (budget_micro IS NULL OR cost_micro + reserved_micro <= budget_micro)"
@@ -43,6 +44,17 @@ class Chancy:
     async def close(self) -> None: ...
 
 
+class AsksAnew(Echo):
+    """Every run has questions of its own: what an earlier one was answered would cost this one nothing."""
+
+    def prepare(self, session: Session, items: Sequence[WorkItem]) -> Sequence[Prompt]:
+        asked = super().prepare(session, items)
+        return [
+            one._replace(user=f"{one.user} of run {item.run_id}")
+            for one, item in zip(asked, items, strict=True)
+        ]
+
+
 @pytest.fixture
 def _every_commit_is_checked(engine: Engine) -> Iterator[None]:
     with engine.begin() as connection:
@@ -64,7 +76,7 @@ def test_committed_and_reserved_never_exceed_the_cap(
     seed: int,
 ) -> None:
     run_id = start_run(ITEMS, budget_micro=budget_micro)
-    drains = [make_drain(Chancy(seed + number), in_flight=64) for number in (0, 1)]
+    drains = [make_drain(Chancy(seed + number), in_flight=64, handler=AsksAnew()) for number in (0, 1)]
 
     with ThreadPoolExecutor() as pool:
         for working in [pool.submit(one.work, 1.0) for one in drains]:
