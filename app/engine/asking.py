@@ -19,8 +19,9 @@ from app.engine.calls import (
     offline_call,
     request_hash,
 )
+from app.engine.closing import Closing, close, fail, put_back
 from app.engine.handlers import Handlers
-from app.engine.items import Closing, claim, close, fail, put_back
+from app.engine.items import claim
 from app.engine.money import Rates, rates_of, reserve
 from app.engine.recording import record
 from app.engine.runs import hold_run, mark_started, tell

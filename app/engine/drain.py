@@ -22,6 +22,7 @@ from app.engine.asking import take_off
 from app.engine.goals import steer
 from app.engine.handlers import Handlers
 from app.engine.items import renew, seconds_until_due
+from app.engine.pace import Pace
 from app.engine.process import Process
 from app.engine.recording import CalledBack, Landed, land
 from app.engine.runs import cancel_stragglers, complete_runs, hold_run
@@ -31,18 +32,12 @@ from app.pipeline import MODEL_STAGES, RunState
 from app.prompting.prompt import Prompt
 from app.storage.tables import RateLimit, Run, WorkItem
 
-_TURN_S = 0.3  # between two turns with many calls in flight: what a turn costs hardly grows with its group
-_MANY = 32
-_SHORT_TURN_S = 0.05  # the fewer there are, the sooner one is seen to
 _QUIET_S = 0.5  # the longest sleep while there is something to wait for
 _LINGER_S = 5.0  # a try that is due sooner is waited for; the clock's tick finds the others
 _RENEW_EVERY_S = 5.0
 _LIMITS_KEPT_S = 5.0
 _GRACE_S = 4.0  # for replies after a stop was asked for; the supervisor kills after eight
 _CLAIMS_A_TURN = 3
-_MOST_OPEN = 3  # times the calls in flight: as many again ahead, and as many that wait to be recorded
-_LEAST_AHEAD = 4.0  # claimed for places that become free before the next turn
-_AHEAD_KEPT = 0.9  # of a turn's landings, for the turns that follow
 _GROUP = 256  # replies recorded in one transaction
 _DOWN_AFTER_S = 180.0  # without any success
 
@@ -83,8 +78,7 @@ class Drain:
         self._loop = loop
         self._process = process
         self._places = asyncio.Semaphore(in_flight)
-        self._in_flight = in_flight
-        self._ahead = _LEAST_AHEAD
+        self._pace = Pace(in_flight)
         self._flights: dict[int, _Flight] = {}  # by call, until its landing is recorded
         self._landed: SimpleQueue[Landed] = SimpleQueue()
         self._unrecorded: list[Landed] = []
@@ -157,8 +151,9 @@ class Drain:
         """Record what has landed, send what there is room for. Whether there is anything to wait for."""
         began = time.monotonic()
         try:
+            self._notice_stop()
             self._collect()
-            self._look_ahead()
+            self._pace.begin_turn(landed=len(self._unrecorded))
             claimed = self._take_off() if self._may_claim() else 0
             self._record_landed()
             self._tidy()
@@ -176,19 +171,18 @@ class Drain:
         return True
 
     def _may_claim(self) -> bool:
-        if (
-            self._is_stopping() or time.monotonic() >= self._claim_until
-        ):  # in this order: the first calls back
-            return False
-        return not any(_holds_its_run(one) for one in self._unrecorded)
+        return (
+            time.monotonic() < self._claim_until
+            and self._stop_at is None
+            and not any(_holds_its_run(one) for one in self._unrecorded)
+        )
 
-    def _is_stopping(self) -> bool:
-        stopping = self._closing or self._process.is_stopping()
-        if stopping and self._stop_at is None:
+    def _notice_stop(self) -> None:
+        """From the first turn that sees it replies have the grace to come; then what is in the air is called back."""
+        if self._stop_at is None and (self._closing or self._process.is_stopping()):
             self._stop_at = time.monotonic()
         if self._is_past_grace():
             self._call_back(self._flights.values())
-        return stopping
 
     def _is_past_grace(self) -> bool:
         return self._stop_at is not None and time.monotonic() > self._stop_at + _GRACE_S
@@ -231,8 +225,10 @@ class Drain:
         """
         claimed = 0
         for _ in range(_CLAIMS_A_TURN):
-            room = self._room()
-            taken = self._claim(room) if room > 0 else 0
+            room = self._pace.room(self._in_the_air, landed=len(self._unrecorded))
+            if not room:
+                break
+            taken = self._claim(room)
             claimed += taken
             if taken < room:
                 break
@@ -253,21 +249,14 @@ class Drain:
             self._untidy |= taken.run_ids
         return taken.claimed
 
-    def _look_ahead(self) -> None:
-        """As many places as became free in the last turn become free in the next: their questions must be there."""
-        landed = 1.5 * len(self._unrecorded)
-        self._ahead = min(self._in_flight, max(_LEAST_AHEAD, landed, _AHEAD_KEPT * self._ahead))
-
-    def _room(self) -> int:
-        """Replies that wait to be recorded hold no place, but there must not be ever more of them."""
-        in_the_air = len(self._flights) - len(self._unrecorded)
-        most_open = _MOST_OPEN * self._in_flight
-        return min(self._in_flight + int(self._ahead) - in_the_air, most_open - len(self._flights))
+    @property
+    def _in_the_air(self) -> int:
+        return len(self._flights) - len(self._unrecorded)
 
     def _wait_until_due(self) -> bool:
         """With nothing in flight: wait a little for a try that is due soon. Whether there is one."""
         left = self._claim_until - time.monotonic()
-        if left <= 0 or self._is_stopping():
+        if left <= 0 or self._stop_at is not None:
             return False
         with self._sessions() as session:
             due = seconds_until_due(session, MODEL_STAGES)
@@ -284,10 +273,8 @@ class Drain:
         except Empty:
             return
         self._collect()
-        in_the_air = len(self._flights) - len(self._unrecorded)
-        if in_the_air:
-            turn = max(_SHORT_TURN_S, _TURN_S * min(1.0, in_the_air / _MANY))
-            time.sleep(max(0.0, began + turn - time.monotonic()))
+        if self._in_the_air:
+            time.sleep(max(0.0, began + self._pace.turn_s(self._in_the_air) - time.monotonic()))
 
     def _tidy(self) -> None:
         """Once a turn: let go what goals miss, and close the runs whose last items have ended."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from app.engine.items import add_counts
+from app.engine.closing import add_counts
 from app.pipeline import ItemState, Outcome, Stage
 from app.queue import doorbell_for, enqueue_after_commit
 from app.storage.tables import Goal, WorkItem

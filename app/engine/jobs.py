@@ -8,8 +8,9 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.engine.closing import Closing, close, finish, put_back
 from app.engine.handlers import Ending, Job, Jobs
-from app.engine.items import LEASE, Closing, LeaseLost, claim, close, finish, put_back, renew
+from app.engine.items import LEASE, LeaseLost, claim, renew
 from app.engine.process import Process
 from app.engine.runs import complete_runs, fail_run, mark_started, tell
 from app.errors import DomainError

@@ -14,8 +14,9 @@ from app.engine.calls import (
     never_sent,
     settle_calls,
 )
+from app.engine.closing import Closing, close, fail, finish, put_back
 from app.engine.handlers import Handlers
-from app.engine.items import Closing, close, fail, finish, lock_held, put_back
+from app.engine.items import lock_held
 from app.engine.money import Rates, rates_of
 from app.engine.runs import hold_run, tell
 from app.engine.waiting import jitter

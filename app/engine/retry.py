@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from app.engine.items import add_counts, count_lanes
+from app.engine.closing import add_counts, count_lanes
 from app.engine.runs import note, reopen_run
 from app.errors import Conflict, InvalidInput
 from app.pipeline import InstanceStatus, ItemState, Outcome

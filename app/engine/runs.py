@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, exists, func, select, update
 from sqlalchemy.orm import Session
 
+from app.engine.closing import add_counts, end_open_items
 from app.engine.goals import cancel_goals
-from app.engine.items import add_counts, end_open_items, has_open_item
+from app.engine.items import has_open_item
 from app.engine.money import rate_of
 from app.errors import Conflict
 from app.pipeline import (

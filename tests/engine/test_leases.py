@@ -6,8 +6,9 @@ from datetime import timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.engine.closing import close, finish
 from app.engine.handlers import Ending
-from app.engine.items import claim, close, finish, release_expired, renew
+from app.engine.items import claim, release_expired, renew
 from app.engine.sweep import sweep
 from app.pipeline import ItemState, Outcome, Stage
 from app.storage.tables import Call, Run, WorkItem

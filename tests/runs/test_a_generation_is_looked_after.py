@@ -6,8 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.engine.calls import count_calls
+from app.engine.closing import close, fail, finish
 from app.engine.handlers import Ending
-from app.engine.items import claim, close, fail, finish
+from app.engine.items import claim
 from app.pipeline import InstanceStatus, ItemState, Outcome, RunState, Scope, Stage
 from app.storage.tables import Decision, Instance, Price, Project, Run, WorkItem
 from tests.factories import (

@@ -4,8 +4,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
+from app.engine.closing import close, finish
 from app.engine.handlers import Ending
-from app.engine.items import claim, close, finish
+from app.engine.items import claim
 from app.pipeline import Outcome, RunKind, RunState, Stage
 from app.storage.tables import Project, Rejection, Run
 from tests.factories import (

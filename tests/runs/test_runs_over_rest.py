@@ -7,8 +7,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log_entries
+from app.engine.closing import close, finish
 from app.engine.handlers import Ending
-from app.engine.items import add_items, claim, close, finish
+from app.engine.items import add_items, claim
 from app.pipeline import Outcome, RunKind, RunState, Scope, Stage
 from app.storage.tables import Project, Run
 from tests.factories import make_person, make_project, make_run
