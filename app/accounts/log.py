@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.storage.keyset import newest_first
 from app.storage.tables import LogEntry, Person, Project
 
 
@@ -38,11 +39,8 @@ def log_entries(
         select(LogEntry, Person.name, Project.slug)
         .outerjoin(Person, Person.id == LogEntry.person_id)
         .outerjoin(Project, Project.id == LogEntry.project_id)
-        .order_by(LogEntry.id.desc())
-        .limit(limit)
     )
-    if before is not None:
-        query = query.where(LogEntry.id < before)
     if project_id is not None:
         query = query.where(LogEntry.project_id == project_id)
-    return [(entry, name, slug) for entry, name, slug in session.execute(query)]
+    found = session.execute(newest_first(query, LogEntry.id, before, limit))
+    return [(entry, name, slug) for entry, name, slug in found]

@@ -11,6 +11,7 @@ from app.export.card import Credit, Facts
 from app.export.formats import Admitted
 from app.export.gates import Candidate
 from app.pipeline import Action, Finding, InstanceStatus
+from app.storage.keyset import newest_first
 from app.storage.tables import (
     Call,
     Decision,
@@ -41,9 +42,7 @@ class ReleaseRun(NamedTuple):
 
 def releases_of(session: Session, project_id: int, before: int | None, limit: int) -> list[ReleaseRun]:
     """The newest first."""
-    statement = _releases(project_id).order_by(Release.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(Release.id < before)
+    statement = newest_first(_releases(project_id), Release.id, before, limit)
     return [ReleaseRun(release, run) for release, run in session.execute(statement)]
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.ingestion.rows import Code, Refusal
+from app.storage.keyset import newest_first
 from app.storage.tables import Project, Rejection, Run, RunCount, Snippet, Source
 
 _TEXTS = ("content_hash", *Code._fields)
@@ -89,16 +90,8 @@ def add_exhibits(session: Session, run_id: int, refusals: Sequence[Refusal]) -> 
 
 def sources_of(session: Session, project_id: int, before: int | None, limit: int) -> list[IngestedSource]:
     """The newest first, older than `before`."""
-    statement = (
-        select(Source, Run)
-        .join(Run, Run.id == Source.run_id)
-        .where(Source.project_id == project_id)
-        .order_by(Source.id.desc())
-        .limit(limit)
-    )
-    if before is not None:
-        statement = statement.where(Source.id < before)
-    found = session.execute(statement).all()
+    sources = select(Source, Run).join(Run, Run.id == Source.run_id).where(Source.project_id == project_id)
+    found = session.execute(newest_first(sources, Source.id, before, limit)).all()
     return [IngestedSource(source, run, rows_by_code(session, run.id)) for source, run in found]
 
 

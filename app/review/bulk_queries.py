@@ -11,6 +11,7 @@ from app.errors import NotFound
 from app.pipeline import HAVE_TEXT, STATUS_AFTER_MOVE, Action, Move
 from app.review.queries import Filters, held_by_another, ids_matching, plan_for_the_word, rows_of
 from app.review.shapes import InstanceRow
+from app.storage.keyset import newest_first
 from app.storage.tables import BulkAction, Decision, Instance, Person
 
 EXAMPLES = 10
@@ -92,10 +93,8 @@ class PastAction(NamedTuple):
 
 def past_actions(session: Session, project_id: int, before: int | None, limit: int) -> list[PastAction]:
     """The newest first."""
-    query = _past(project_id).order_by(BulkAction.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(BulkAction.id < before)
-    return [PastAction(row, name) for row, name in session.execute(query)]
+    found = session.execute(newest_first(_past(project_id), BulkAction.id, before, limit))
+    return [PastAction(row, name) for row, name in found]
 
 
 def past_action(session: Session, project_id: int, bulk_action_id: int) -> PastAction:

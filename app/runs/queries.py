@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.pipeline import InstanceStatus, ItemState
+from app.storage.keyset import newest_first
 from app.storage.tables import Call, CallTally, Instance, Person, Rejection, Run, RunEvent, WorkItem
 
 
@@ -21,10 +22,8 @@ class Exhibit(NamedTuple):
 
 def runs_of(session: Session, project_id: int, before: int | None, limit: int) -> Sequence[Run]:
     """The newest first; `before` is the id of the last one already seen."""
-    statement = select(Run).where(Run.project_id == project_id).order_by(Run.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(Run.id < before)
-    return session.scalars(statement).all()
+    runs = select(Run).where(Run.project_id == project_id)
+    return session.scalars(newest_first(runs, Run.id, before, limit)).all()
 
 
 def run_of(session: Session, project_id: int, run_id: int) -> Run:
@@ -108,16 +107,13 @@ def events(
     session: Session, run_id: int, before: int | None, limit: int
 ) -> list[tuple[RunEvent, str | None]]:
     """What was decided about a run, the newest first, with the name of whoever did."""
-    statement = (
+    events = (
         select(RunEvent, Person.name)
         .outerjoin(Person, Person.id == RunEvent.person_id)
         .where(RunEvent.run_id == run_id)
-        .order_by(RunEvent.id.desc())
-        .limit(limit)
     )
-    if before is not None:
-        statement = statement.where(RunEvent.id < before)
-    return [(event, name) for event, name in session.execute(statement)]
+    found = session.execute(newest_first(events, RunEvent.id, before, limit))
+    return [(event, name) for event, name in found]
 
 
 def spend(session: Session, run_id: int) -> Sequence[CallTally]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound
 from app.geometry.kcenter import Matrix
 from app.selection.embedding import FIT_ROWS
+from app.storage.keyset import newest_first
 from app.storage.tables import Embedding, Pick, Run, Selection, Snippet
 
 
@@ -162,10 +163,10 @@ def add_picks(
 
 def selections_of(session: Session, project_id: int, before: int | None, limit: int) -> list[ListedSelection]:
     """The newest first; `before` is the id of the last one already seen."""
-    statement = _listed().where(Selection.project_id == project_id).order_by(Selection.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(Selection.id < before)
-    return [ListedSelection(*row) for row in session.execute(statement)]
+    listed = _listed().where(Selection.project_id == project_id)
+    return [
+        ListedSelection(*row) for row in session.execute(newest_first(listed, Selection.id, before, limit))
+    ]
 
 
 def selection_of_project(session: Session, project_id: int, selection_id: int) -> ListedSelection:
