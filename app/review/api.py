@@ -10,8 +10,8 @@ from app.errors import NotFound
 from app.pipeline import Action, InstanceStatus, Role, Stream, Task, Verdict
 from app.review import history, leases, queries, service
 from app.review.assignment import WhyEmpty
+from app.review.filters import Filters, instance_rows
 from app.review.judgement import Judgement
-from app.review.queries import Filters
 from app.review.shapes import CardShape, DecisionShape, InstanceRow, InstanceShape, LeaseShape
 from app.storage.tables import Decision, Instance
 from app.web.dependencies import ApiCaller, DbSession, ReadProject, ReviewProject
@@ -100,7 +100,7 @@ def instances(
 ) -> Page[InstanceRow]:
     """Instances by number, without information, solution and snippet."""
     rows, following = cut(
-        queries.instance_rows(
+        instance_rows(
             session,
             project.id,
             Filters(status, task, language, verdict, q),

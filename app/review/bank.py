@@ -7,6 +7,8 @@ from app.prompting.exemplars import Case
 from app.review.judgement import Judgement, Text
 from app.review.shapes import RuleShape
 
+NOT_MET = "Not met: "
+
 
 def case_of(judgement: Judgement, before: Text, after: Text, rules: Sequence[RuleShape]) -> Case | None:
     """Good for what was accepted or edited, bad for what was rejected; a skip judges nothing.
@@ -40,7 +42,7 @@ def _why_bad(judgement: Judgement, rules: Sequence[RuleShape]) -> str:
 def _failing(overrides: Mapping[str, str], rules: Sequence[RuleShape]) -> list[str]:
     """The rules that fail in the end: a person's own answer counts more than the machine's."""
     return [
-        f"Not met: {rule.text}" + (f" ({rule.reason})" if rule.failed and rule.reason else "")
+        f"{NOT_MET}{rule.text}" + (f" ({rule.reason})" if rule.failed and rule.reason else "")
         for rule in rules
         if overrides.get(rule.rule, rule.answer) == "no"
     ]

@@ -16,9 +16,9 @@ from app.errors import Conflict, InvalidInput
 from app.pipeline import STATUS_AFTER_MOVE, Action, Move, Stream
 from app.prompting.exemplars import text_hash
 from app.review import bulk_queries, queries
-from app.review.bank import case_of
+from app.review.bank import NOT_MET, case_of
+from app.review.filters import Filters
 from app.review.judgement import PAST, Judgement, Text, checked_note, checked_reason
-from app.review.queries import Filters
 from app.review.service import frozen_by_a_run
 from app.storage.tables import (
     BulkAction,
@@ -96,8 +96,7 @@ def _locked(
     session: Session, person: Person, project: Project, filters: Filters, asked: Asked
 ) -> Sequence[int]:
     """The numbers of the instances to change, their rows locked."""
-    queries.plan_for_the_word(session, filters)
-    query = bulk_queries.acted_on(project.id, person.id, asked.move, filters)
+    query = bulk_queries.acted_on(session, project.id, person.id, asked.move, filters)
     locked = session.scalars(query.limit(MOST_AT_ONCE + 1).with_for_update(of=Instance)).all()
     if len(locked) > MOST_AT_ONCE:
         raise InvalidInput(
@@ -226,7 +225,7 @@ def _keep_cases(session: Session, instance_ids: Sequence[int], judgement: Judgem
 def _failing_rules() -> ColumnElement[str | None]:
     """What the newest verdict says against an instance, in the words of `bank`."""
     reason = literal(" (") + func.nullif(RuleAnswer.reason, "") + literal(")")  # null where there is none
-    words = func.concat("Not met: ", RuleAnswer.text, reason)
+    words = func.concat(NOT_MET, RuleAnswer.text, reason)
     return (
         select(func.string_agg(words, aggregate_order_by(literal(" "), RuleAnswer.id)))
         .where(RuleAnswer.verdict_id == _newest_verdict(), RuleAnswer.answer == "no")

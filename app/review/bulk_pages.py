@@ -8,12 +8,13 @@ from fastapi.responses import HTMLResponse
 from app.errors import Conflict, InvalidInput
 from app.pipeline import Move
 from app.review import bulk, bulk_queries
+from app.review.filters import Filters
 from app.review.judgement import PAST
 from app.review.pages import AskedDesk, Desk, Number, query_of
-from app.review.queries import Filters
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.errors import refusal_of
 from app.web.flash import see_other
+from app.web.forms import typed
 from app.web.pagination import AskedWindow, cut
 from app.web.templating import render
 
@@ -57,7 +58,7 @@ def act(
     reason: Annotated[str, Form()] = "",
     note: Annotated[str, Form()] = "",
 ) -> Response:
-    note = note.replace("\r\n", "\n")  # browsers send line ends so, whatever the text had
+    note = typed(note)
     asked = bulk.Asked(move, reason or None, note, rows, newest)
     try:
         action = bulk.act(desk.session, desk.person, desk.project, desk.filters, asked)
@@ -100,9 +101,9 @@ def _show(
     *,
     status: int = 200,
     error: Conflict | InvalidInput | None = None,
-    **typed: Any,
+    **entered: Any,
 ) -> HTMLResponse:
-    """`typed`: the reason and the note of a form that was refused."""
+    """`entered`: the reason and the note of a form that was refused."""
     preview = None
     if move is not None:
         preview = bulk_queries.preview(desk.session, desk.project.id, desk.person.id, move, desk.filters)
@@ -111,7 +112,7 @@ def _show(
         desk.request,
         "review/bulk_new.html",
         status=status,
-        **({"reason": "", "note": ""} | typed),
+        **({"reason": "", "note": ""} | entered),
         move=move,
         moves=MOVES,
         preview=preview,

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session, aliased
 
 from app.errors import NotFound
 from app.pipeline import HAVE_TEXT, STATUS_AFTER_MOVE, Action, Move
-from app.review.queries import Filters, held_by_another, ids_matching, plan_for_the_word, rows_of
+from app.review.filters import Filters, ids_matching, rows_of
+from app.review.queries import held_by_another
 from app.review.shapes import InstanceRow
 from app.storage.keyset import newest_first
 from app.storage.tables import BulkAction, Decision, Instance, Person
@@ -29,10 +30,9 @@ class Preview(NamedTuple):
 
 def preview(session: Session, project_id: int, person_id: int, move: Move, filters: Filters) -> Preview:
     """Exact counts, whatever the number of instances."""
-    plan_for_the_word(session, filters)
     found = (
         select(Instance.id, Instance.status, _why_not(move, person_id).label("why"))
-        .where(Instance.id.in_(ids_matching(project_id, filters)))
+        .where(Instance.id.in_(ids_matching(session, project_id, filters)))
         .subquery()
     )
     counts = session.execute(
@@ -49,15 +49,15 @@ def preview(session: Session, project_id: int, person_id: int, move: Move, filte
         max((newest for _, why, _, newest in counts if why is None), default=0),
         statuses,
         left_out,
-        rows_of(session, acted_on(project_id, person_id, move, filters).limit(EXAMPLES)),
+        rows_of(session, acted_on(session, project_id, person_id, move, filters).limit(EXAMPLES)),
     )
 
 
-def acted_on(project_id: int, person_id: int, move: Move, filters: Filters) -> Select[int]:
+def acted_on(session: Session, project_id: int, person_id: int, move: Move, filters: Filters) -> Select[int]:
     """The numbers of the instances that the move changes, in order."""
     return (
         select(Instance.id)
-        .where(Instance.id.in_(ids_matching(project_id, filters)), may_move(move, person_id))
+        .where(Instance.id.in_(ids_matching(session, project_id, filters)), may_move(move, person_id))
         .order_by(Instance.id)
     )
 

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from app.review import drafts, history, queries
 from app.review.fields import fields_of
+from app.review.filters import count_of, instance_rows
 from app.review.pages import CHOICES, AskedFilters, query_of
 from app.review.timeline import stage_words, timeline
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
@@ -22,7 +23,7 @@ def instances(
 ) -> HTMLResponse:
     """The filter stands in the address, so that a list can be sent to somebody."""
     rows, following = cut(
-        queries.instance_rows(session, project.id, filters, after=asked.after or 0, limit=asked.limit + 1),
+        instance_rows(session, project.id, filters, after=asked.after or 0, limit=asked.limit + 1),
         asked,
         lambda row: row.id,
     )
@@ -31,7 +32,7 @@ def instances(
         request,
         "review/_instances.html" if is_htmx(request) else "review/instances.html",
         rows=rows,
-        total=queries.count_of(session, project.id, filters),
+        total=count_of(session, project.id, filters),
         filters=filters,
         query=query,
         choices=CHOICES,

@@ -17,8 +17,8 @@ from app.errors import Conflict, InvalidInput, NotFound
 from app.pipeline import InstanceStatus, Stream
 from app.review import queries
 from app.review.assignment import LEASE_MINUTES, WhyEmpty, why_empty
+from app.review.filters import Filters
 from app.review.judgement import PAST
-from app.review.queries import Filters
 from app.storage.tables import Instance, Lease, Person, Project
 
 

@@ -14,13 +14,14 @@ from app.review.assignment import LEASE_MINUTES, UNDO_DEPTH, WhyEmpty
 from app.review.difference import changed_lines
 from app.review.drafts import SavedElsewhere, Typed
 from app.review.fields import fields_of
+from app.review.filters import Filters
 from app.review.guideline import guideline_html
 from app.review.judgement import EDITABLE, PAST, Judgement, Text
-from app.review.queries import Filters
 from app.storage.tables import Draft, Person, Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.errors import refusal_of
 from app.web.flash import see_other
+from app.web.forms import typed
 from app.web.templating import is_htmx, render
 
 router = APIRouter()
@@ -89,12 +90,7 @@ class Sent(NamedTuple):
 async def _sent(
     request: Request, action: Annotated[Action, Form()], lease: Annotated[str, Form()] = ""
 ) -> Sent:
-    """Browsers send line ends as CRLF, whatever the text had."""
-    form = {
-        name: value.replace("\r\n", "\n")
-        for name, value in (await request.form()).items()
-        if isinstance(value, str)
-    }
+    form = {name: typed(value) for name, value in (await request.form()).items() if isinstance(value, str)}
     edits = {name: form[name] for name in EDITABLE if name in form} if action == Action.EDIT else {}
     rules = {name[5:]: value for name, value in form.items() if name.startswith("rule.")}
     judgement = Judgement(action, form.get("reason"), form.get("note", ""), edits, rules)
@@ -147,11 +143,11 @@ async def _typed(
     version: Annotated[int, Form(ge=0, le=2**31)] = 0,
     revision: Annotated[int, Form(ge=0, le=2**31)] = 0,
 ) -> Typed:
-    """The fields of the editor, and the note. Browsers send line ends as CRLF, whatever the text had."""
+    """The fields of the editor, and the note."""
     form = await request.form()
-    typed = {name: str(form.get(name, "")).replace("\r\n", "\n") for name in (*EDITABLE, "note")}
-    note = typed.pop("note")
-    return Typed(Text(**typed), note, version, revision)
+    texts = {name: typed(str(form.get(name, ""))) for name in (*EDITABLE, "note")}
+    note = texts.pop("note")
+    return Typed(Text(**texts), note, version, revision)
 
 
 def _shown_draft(draft: Draft) -> dict[str, Any]:
@@ -163,19 +159,19 @@ def _shown_draft(draft: Draft) -> dict[str, Any]:
 def keep_draft(
     desk: AskedDesk,
     instance_id: Number,
-    typed: Annotated[Typed, Depends(_typed)],
+    sent: Annotated[Typed, Depends(_typed)],
     lease: Annotated[str, Form()] = "",
 ) -> Response:
     """Sent by the editor while somebody types; by a button where there is no JavaScript."""
     row = queries.instance_in(desk.session, desk.project.id, instance_id)
     by_script = "application/json" in desk.request.headers.get("accept", "")
     try:
-        draft = drafts.keep_draft(desk.session, desk.person.id, row.id, typed)
+        draft = drafts.keep_draft(desk.session, desk.person.id, row.id, sent)
     except (Conflict, InvalidInput) as error:
         if by_script:
             other = _shown_draft(error.draft) if isinstance(error, SavedElsewhere) else None
             return JSONResponse({"detail": str(error), "other": other}, refusal_of(error).status)
-        edit = Judgement(Action.EDIT, None, typed.note, typed.text._asdict(), {})
+        edit = Judgement(Action.EDIT, None, sent.note, sent.text._asdict(), {})
         return _refused(desk, row.id, Sent(edit, lease, again=False), error)
     if by_script:
         return JSONResponse({"version": draft.version, "saved_at": draft.saved_at.isoformat()})

@@ -667,7 +667,7 @@ class Decision(_Numbered, _Created, Base):
 
     __tablename__ = "decision"
     __table_args__ = (
-        # A bulk action makes 50,000 rows at once; what a reader did one by one is found without walking over them.
+        # A bulk action makes thousands of rows at once; what a reader did one by one is found without walking over them.
         Index("ix_decision_person_id_id", "person_id", "id", postgresql_where=text("bulk_action_id IS NULL")),
         Index(
             "ix_decision_person_id_created_at",

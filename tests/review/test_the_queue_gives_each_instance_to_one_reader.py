@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from app.errors import Conflict
 from app.pipeline import Action, InstanceStatus
 from app.review.assignment import WhyEmpty
+from app.review.filters import Filters
 from app.review.leases import Card, next_card, renew, take
-from app.review.queries import Filters
 from app.review.service import decide
 from app.storage.tables import (
     Instance,
