@@ -7,18 +7,14 @@ figures are of its last 90 s. The judge is offline, so that an instance is one r
 `--full`.
 """
 
-import subprocess
-import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, text
 
 import benchmarks
 from app.pipeline import OFFLINE
-from app.runtime.instance import ONE_THREAD, WORKER
+from app.runtime.instance import WORKER
 from benchmarks._product import (
     MODEL,
     ModelServer,
@@ -29,7 +25,7 @@ from benchmarks._product import (
     prepare,
     product_asking,
 )
-from tests.stack.product import Product
+from tests.stack.product import another_worker
 
 REQUESTS_PER_MINUTE = 1200
 LATENCY_S = 0.5
@@ -37,6 +33,7 @@ IN_FLIGHT = 64
 SECONDS, COUNTED_S = 150, 90
 START_S = 60
 PROJECT = "limit"
+THIRD = f"{WORKER} --queues llm --concurrency 1 --hostname third@%h"  # beside the two of the product
 
 _OWNERS = "SELECT array_agg(DISTINCT lease_owner) FROM work_item WHERE state = 'leased'"
 
@@ -52,7 +49,7 @@ def measure(seconds: float, counted_s: float) -> dict[str, Any]:
         model_server(latency_s=LATENCY_S, requests_per_minute=REQUESTS_PER_MINUTE) as server,
         product_asking(server, IN_FLIGHT) as product,
         database_of(product) as database,
-        third_worker(product),
+        another_worker(product, THIRD, product.home.parent / "third"),
     ):
         prepare(product, PROJECT, items // 4 + 1)
         _set_limit(database)
@@ -75,32 +72,6 @@ def measure(seconds: float, counted_s: float) -> dict[str, Any]:
         "workers": workers,
         "most_in_flight": last["most_in_flight"],
     }
-
-
-@contextmanager
-def third_worker(product: Product) -> Generator[None]:
-    """One process beside the two that the product starts, as another host would run it."""
-    at = {name.upper(): product.record[name] for name in ("database_url", "redis_url", "files_dir")}
-    with (product.home / "third.log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                *[sys.executable, *WORKER.split(), "--queues", "llm"],
-                *["--concurrency", "1", "--hostname", "third@%h"],
-            ],
-            cwd=product.home.parent,
-            env=product.environment | ONE_THREAD | at,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.terminate()  # the first asked it to finish what it does
-            process.wait(timeout=30)
 
 
 def _set_limit(database: Engine) -> None:

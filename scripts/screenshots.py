@@ -4,7 +4,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psycopg
@@ -17,9 +16,11 @@ from app.web.templating import THEME_COOKIE  # noqa: E402
 from tests.browser.all_pages import SIGN_IN, Ids, addresses  # noqa: E402
 from tests.browser.conftest import CHROMIUM_FLAGS  # noqa: E402
 from tests.stack.product import Product, running  # noqa: E402
+from tests.waiting import await_that  # noqa: E402
 
 PICTURES = ROOT / "screenshots"
 WIDTHS = {1440: 900, 1024: 768, 375: 812}
+DEMO_S = 180
 THEMES = ("light", "dark")
 PASSWORD = "screenshots of every page"
 ROWS = {
@@ -54,15 +55,13 @@ def main() -> None:
 
 def _await_demo(product: Product) -> None:
     print("waiting for the demo project", flush=True)
-    while "completed" not in [
-        run["state"] for run in _demo(product, "runs") if run["kind"] == "generate"
-    ]:  # the last of its steps
-        time.sleep(0.5)
+    await_that(lambda: _is_generated(product), within=DEMO_S)  # the last of its steps
 
 
-def _demo(product: Product, what: str) -> list[dict[str, str]]:
-    answer = product.request("GET", f"/api/v1/projects/demo/{what}")
-    return answer.json()["items"] if answer.status_code == 200 else []
+def _is_generated(product: Product) -> bool:
+    answer = product.request("GET", "/api/v1/projects/demo/runs")
+    runs = answer.json()["items"] if answer.status_code == 200 else []
+    return any((run["kind"], run["state"]) == ("generate", "completed") for run in runs)
 
 
 def _signed_in(browser: Browser, product: Product) -> Page:

@@ -1,8 +1,6 @@
 """What is typed is on the server a moment later: a reload, another tab and a lost lease bring it back."""
 
 import re
-import time
-from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,6 +9,7 @@ from sqlalchemy import delete, select
 
 from app.storage.tables import Draft, Lease, Revision
 from tests.browser.conftest import Product
+from tests.waiting import await_that
 
 pytestmark = pytest.mark.browser
 
@@ -20,13 +19,6 @@ SAVED = re.compile(r"^draft saved \d\d:\d\d$")
 def _drafts(product: Product) -> list[str]:
     with product.sessions() as session:
         return list(session.scalars(select(Draft.solution)))
-
-
-def _wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_a_text_outlives_the_tab_and_the_lease_and_ends_in_the_decision(page: Page, product: Product) -> None:
@@ -66,7 +58,7 @@ def test_what_the_last_moment_held_is_sent_on_the_way_out(page: Page, product: P
     page.keyboard.type("# last\n")
     page.goto("/")
 
-    _wait_until(lambda: _drafts(product)[0].startswith("# first\n# last\n"))
+    await_that(lambda: _drafts(product)[0].startswith("# first\n# last\n"), within=5)
 
 
 def test_of_two_tabs_both_texts_stay_at_hand(page: Page, product: Product) -> None:
@@ -89,7 +81,7 @@ def test_of_two_tabs_both_texts_stay_at_hand(page: Page, product: Product) -> No
     expect(theirs).to_have_value(re.compile("^# newer\n# first"))
     second.get_by_role("button", name="Back to this tab's text").click()
     expect(theirs).to_have_value(re.compile("^# stale\n# first"))
-    _wait_until(lambda: _drafts(product)[0].startswith("# stale\n# first"))
+    await_that(lambda: _drafts(product)[0].startswith("# stale\n# first"), within=5)
     second.close()
 
 

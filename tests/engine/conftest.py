@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine import sweep
@@ -27,6 +27,11 @@ from tests.factories import make_project
 
 def question(source_id: int) -> Prompt:
     return Prompt("system", f"question {source_id}", "echo", {}, "template", 1000)
+
+
+def expire(session: Session) -> None:
+    """All leases have run out."""
+    session.execute(update(WorkItem).values(lease_expires_at=func.now() - timedelta(seconds=1)))
 
 
 class Echo:

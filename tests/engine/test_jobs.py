@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import func, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine.jobs import work_job
@@ -12,7 +11,8 @@ from app.engine.runs import cancel_run, count_rows, open_run, pause_run, progres
 from app.engine.sweep import sweep
 from app.errors import InvalidInput
 from app.pipeline import RunKind, RunState, Stage
-from app.storage.tables import Run, WorkItem
+from app.storage.tables import Run
+from tests.engine.conftest import expire
 from tests.factories import make_project
 
 Sessions = sessionmaker[Session]
@@ -81,7 +81,7 @@ def test_a_job_whose_process_died_is_taken_up_by_another(sessions: Sessions, run
     with pytest.raises(KeyboardInterrupt):
         work(sessions, dies_at_three)
     with sessions.begin() as session:
-        session.execute(update(WorkItem).values(lease_expires_at=func.now()))
+        expire(session)
     with sessions.begin() as session:
         sweep(session)
     work(sessions)

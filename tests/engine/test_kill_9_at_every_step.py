@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from redis import Redis
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine.drain import Drain
@@ -15,6 +15,7 @@ from app.engine.runs import progress_of
 from app.engine.sweep import sweep
 from app.pipeline import RunState
 from app.storage.tables import Call, Run
+from tests.engine.conftest import expire
 from tests.engine.dying_worker import (
     ARRIVED,
     ASKED,
@@ -60,7 +61,7 @@ def test_every_item_has_one_outcome_and_no_more_is_asked_twice_than_was_open(
     )
     with sessions.begin() as session:
         open_at_the_kill, recorded = calls_in(session, "sent"), calls_in(session, "done")
-        session.execute(text("UPDATE work_item SET lease_expires_at = now() WHERE state = 'leased'"))
+        expire(session)
     found = {"open": open_at_the_kill, "asked": redis.exists(ASKED), "recorded": recorded}
     with sessions.begin() as session:
         sweep(session)

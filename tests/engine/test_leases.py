@@ -1,9 +1,8 @@
 """A lease belongs to one holder; a late one changes nothing."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine.closing import close, finish
@@ -12,12 +11,9 @@ from app.engine.items import claim, release_expired, renew
 from app.engine.sweep import sweep
 from app.pipeline import ItemState, Outcome, Stage
 from app.storage.tables import Call, Run, WorkItem
+from tests.engine.conftest import expire
 
 Sessions = sessionmaker[Session]
-
-
-def expire(session: Session) -> None:
-    session.execute(update(WorkItem).values(lease_expires_at=func.now() - timedelta(seconds=1)))
 
 
 def test_two_claimers_at_once_never_get_the_same_item(

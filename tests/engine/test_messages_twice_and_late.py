@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine.asking import Departure, take_off
@@ -15,7 +15,7 @@ from app.engine.sweep import sweep
 from app.pipeline import Stage
 from app.prompting.prompt import Reply
 from app.storage.tables import Call, Run
-from tests.engine.conftest import Echo
+from tests.engine.conftest import Echo, expire
 from tests.scripted_llm import ScriptedLLM
 
 HANDLERS = {Stage.GENERATE: Echo()}
@@ -46,7 +46,7 @@ def counts(sessions: Sessions, run_id: int) -> tuple[dict[str, int], int, int, i
 def take_away(sessions: Sessions) -> None:
     """All leases run out, and the sweeper sees it."""
     with sessions.begin() as session:
-        session.execute(text("UPDATE work_item SET lease_expires_at = now() WHERE state = 'leased'"))
+        expire(session)
     with sessions.begin() as session:
         sweep(session)
 

@@ -2,13 +2,15 @@
 
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 import httpx2
 import psutil
 import psycopg
+
+from app.runtime.instance import ONE_THREAD
 
 ROOT = Path(__file__).parents[2]
 START_S = 90
@@ -176,3 +180,34 @@ def start(home: Path, *, demo: bool = False, **environment: str) -> Product:
 
 def jsonl(rows: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+@contextmanager
+def another_worker(product: Product, command: str, home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker as on another host: a process group and a home of its own, shared only database, Redis and files.
+
+    `command` is what follows `python`.
+    """
+    shared = {name.upper(): product.record[name] for name in ("database_url", "redis_url", "files_dir")}
+    worker = subprocess.Popen(
+        [sys.executable, *shlex.split(command)],
+        cwd=ROOT,
+        env=product.environment | ONE_THREAD | shared | {"BREAKWATER_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield worker
+    finally:
+        _end_group(worker)
+
+
+def _end_group(leader: subprocess.Popen[bytes]) -> None:
+    """Asked once, a worker finishes what it does; asked twice, it ends."""
+    for patience_s in (10, 30):
+        if leader.poll() is None:
+            os.killpg(leader.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                leader.wait(patience_s)
+    assert leader.poll() is not None
