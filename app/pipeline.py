@@ -85,6 +85,7 @@ class InstanceStatus(StrEnum):
     GENERATING = "generating"  # text or verdict still missing, also after an error until retried
     UNUSABLE = "unusable"  # no four keys: unparsable, refused, cut off
     WAITING = "waiting"  # has text and a verdict, whatever it says: can reach a person
+    DISPUTED = "disputed"  # its readers disagree, or too many skipped it: an adjudicator decides
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
@@ -148,8 +149,10 @@ STATUS_AFTER: dict[Action, InstanceStatus] = {
     Action.SKIP: InstanceStatus.WAITING,
 }
 
+OPEN_TO_PEOPLE = (InstanceStatus.WAITING, InstanceStatus.DISPUTED)
+
 HAVE_TEXT = (
-    InstanceStatus.WAITING,
+    *OPEN_TO_PEOPLE,
     InstanceStatus.ACCEPTED,
     InstanceStatus.REJECTED,
     InstanceStatus.WITHDRAWN,

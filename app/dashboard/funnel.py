@@ -94,6 +94,7 @@ def _instances(counts: Counts) -> Step:
             Part("rejected", of(InstanceStatus.REJECTED), "bad", "/instances?status=rejected"),
             Part("withdrawn", of(InstanceStatus.WITHDRAWN), "bad", "/instances?status=withdrawn"),
             Part("waiting for a person", of(InstanceStatus.WAITING), "warn", "/instances?status=waiting"),
+            Part("waiting for an adjudicator", of(InstanceStatus.DISPUTED), "warn", "/adjudication"),
             Part("unusable", of(InstanceStatus.UNUSABLE), "bad", "/instances?status=unusable"),
             Part("being made", of(InstanceStatus.GENERATING) - counts.unmade, "", "/runs"),
             Part("not made, its run is over", counts.unmade, "", "/runs"),

@@ -1,16 +1,17 @@
 """Reviewing over REST."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.accounts.roles import Caller, admit
+from app.accounts.roles import Caller, admit, role_in
 from app.errors import NotFound
 from app.pipeline import Action, InstanceStatus, Role, Stream, Task, Verdict
-from app.review import history, leases, queries, service
+from app.review import adjudication, history, leases, queries, service
 from app.review.assignment import WhyEmpty
 from app.review.filters import Filters, instance_rows
+from app.review.history import Viewer
 from app.review.judgement import Judgement
 from app.review.shapes import CardShape, DecisionShape, InstanceRow, InstanceShape, LeaseShape
 from app.storage.tables import Decision, Instance
@@ -79,12 +80,17 @@ class DecisionRequest(BaseModel):
     )
 
 
-def _demand_role(session: DbSession, caller: Caller, row: Instance | Decision, least: Role) -> None:
+def _demand_role(session: DbSession, caller: Caller, row: Instance | Decision, least: Role) -> Viewer:
     """What the caller may not know about reads like what does not exist."""
     try:
         admit(session, caller, row.project_id, least)
     except NotFound:
         raise NotFound(f"there is no {row.__tablename__} {row.id}") from None
+    return _viewer(session, caller, row.project_id)
+
+
+def _viewer(session: DbSession, caller: Caller, project_id: int) -> Viewer:
+    return Viewer(caller.person.name, role_in(session, caller, project_id) is Role.ADMIN)
 
 
 @router.get("/projects/{project}/instances")
@@ -116,8 +122,8 @@ def instances(
 @router.get("/instances/{instance_id}")
 def instance(session: DbSession, caller: ApiCaller, instance_id: InstanceId) -> InstanceShape:
     """One instance with everything that is known about it."""
-    _demand_role(session, caller, queries.instance(session, instance_id), Role.VIEWER)
-    return history.instance_detail(session, instance_id)
+    viewer = _demand_role(session, caller, queries.instance(session, instance_id), Role.VIEWER)
+    return history.instance_detail(session, instance_id, viewer)
 
 
 @router.post(
@@ -146,7 +152,7 @@ def next_to_review(
     if isinstance(card, WhyEmpty):
         return Response(status_code=204, headers={"X-Reason": card.reason, "X-Reason-Text": card.text})
     return CardShape(
-        instance=history.instance_detail(session, card.instance.id),
+        instance=history.instance_detail(session, card.instance.id, _viewer(session, caller, project.id)),
         lease=LeaseShape.model_validate(card.lease),
     )
 
@@ -170,3 +176,41 @@ def undo(session: DbSession, caller: ApiCaller, decision_id: DecisionId) -> Deci
     """Take back one of your last ten decisions. 409 where somebody decided on the instance since."""
     _demand_role(session, caller, queries.decision(session, decision_id), Role.ANNOTATOR)
     return history.decision_shape(session, service.undo(session, caller.person, decision_id))
+
+
+class AdjudicationRequest(BaseModel):
+    """Decide in the readers' place, or `send_back`: read anew, what was said counts no more."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"action": "accept"},
+                {"action": "reject", "reason": "incorrect"},
+                {"action": "edit", "edits": {"solution": "def one():\n    return 1\n"}},
+                {"action": "send_back", "note": "Read the new guideline first."},
+            ]
+        },
+    )
+
+    action: Literal["accept", "edit", "reject", "send_back"]
+    reason: str | None = None
+    note: str = ""
+    edits: dict[str, str] = Field(default={}, description="instruction, information, solution")
+    rules: dict[str, str] = Field(
+        default={}, description="Your own answer, yes or no, to rules of the verdict"
+    )
+
+
+@router.post("/instances/{instance_id}/adjudications", status_code=201)
+def adjudicate(
+    session: DbSession, caller: ApiCaller, instance_id: InstanceId, asked: AdjudicationRequest
+) -> DecisionShape:
+    """The last word on a disputed instance, of an administrator of its project. 409 where it is not disputed."""
+    _demand_role(session, caller, queries.instance(session, instance_id), Role.ADMIN)
+    if asked.action == "send_back":
+        decision = adjudication.send_back(session, caller.person, instance_id, asked.note)
+    else:
+        judgement = Judgement(Action(asked.action), asked.reason, asked.note, asked.edits, asked.rules)
+        decision = adjudication.adjudicate(session, caller.person, instance_id, judgement)
+    return history.decision_shape(session, decision)

@@ -1,5 +1,6 @@
 """Who reads what, for how long, and why there may be nothing to read. Pure."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -9,13 +10,28 @@ UNDO_DEPTH = 10  # decisions of a person that can still be taken back
 Reason = Literal["empty", "leased", "waiting", "filtered"]
 
 
+class Reader(NamedTuple):
+    """Somebody who asks for something to read, and what they are given."""
+
+    person_id: int
+    languages: Sequence[str] = ()  # none: every language
+    skips_return: bool = False  # what they skipped comes back when nothing else is left
+
+
 class Queue(NamedTuple):
-    """How the queue stands for one person. Counts are of instances that the person does not hold."""
+    """How the queue stands for one person. Counts are of waiting instances that the person does not hold.
+
+    waiting = assigned + other_languages + filtered + matching;
+    matching = read + with_others + skipped, where there is nothing to give.
+    """
 
     waiting: int  # in the project, whatever the filter
-    matching: int  # of these, those that the filter lets through
+    assigned: int  # to another person
+    other_languages: int  # of the rest, in languages that this person does not read
+    matching: int  # of the rest, those that the filter lets through
+    read: int  # of the matching, those that this person has decided on and a second reader has not
     with_others: int  # of the matching, those that other people hold or are just being given
-    skipped: int  # of the matching that nobody else holds, those that this person skipped
+    skipped: int  # of the matching, those that this person skipped and nobody holds
     free_at: datetime | None  # when the first of another person's leases ends
     generating: int  # still being made
     decided: bool  # there are instances that people have decided on
@@ -53,17 +69,31 @@ def _empty(queue: Queue) -> str:
 
 def _leased(queue: Queue) -> str:
     until = f" until {queue.free_at:%H:%M} UTC" if queue.free_at else ""
-    skipped = f"; {queue.skipped:,} more you skipped, another reader can take them" if queue.skipped else ""
     everything = "The last one is" if queue.with_others == 1 else f"All {queue.with_others:,} left are"
-    return f"{everything} with others{until}{skipped}"
+    mine = _mine(queue)
+    return f"{everything} with others{until}" + (f"; for another reader: {mine}" if mine else "")
 
 
 def _waiting(queue: Queue) -> str:
-    return f"You skipped {_instances(queue.skipped)} that wait for another reader; nothing else is left"
+    return f"Nothing is left for you; for another reader: {_mine(queue)}"
+
+
+def _mine(queue: Queue) -> str:
+    read = f"{queue.read:,} that you have read" if queue.read else ""
+    skipped = f"{queue.skipped:,} that you skipped" if queue.skipped else ""
+    return " and ".join(part for part in (read, skipped) if part)
 
 
 def _filtered(queue: Queue) -> str:
-    return f"Your filter hides {_instances(queue.waiting)} that could be read"
+    hidden = queue.waiting - queue.assigned - queue.other_languages
+    why = [
+        f"Your filter hides {_instances(hidden)} that could be read" if hidden else "",
+        f"{_instances(queue.other_languages)} in languages that you do not read"
+        if queue.other_languages
+        else "",
+        f"{_instances(queue.assigned)} assigned to other readers" if queue.assigned else "",
+    ]
+    return "; ".join(part for part in why if part)
 
 
 def _instances(count: int) -> str:

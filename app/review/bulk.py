@@ -5,9 +5,9 @@ nobody sees them while an instance is decided, and after an undo they are what t
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, literal, null, select, update
+from sqlalchemy import BigInteger, ColumnElement, case, delete, func, literal, null, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on, insert
 from sqlalchemy.orm import Session
 
@@ -17,9 +17,10 @@ from app.pipeline import STATUS_AFTER_MOVE, Action, Move, Stream
 from app.prompting.exemplars import text_hash
 from app.review import bulk_queries, queries
 from app.review.bank import NOT_MET, case_of
+from app.review.cases import frozen_by_a_run
 from app.review.filters import Filters
 from app.review.judgement import PAST, Judgement, Text, checked_note, checked_reason
-from app.review.service import frozen_by_a_run
+from app.review.recording import STATE
 from app.storage.tables import (
     BulkAction,
     Decision,
@@ -36,6 +37,8 @@ MOST_AT_ONCE = 10_000  # a browser waits for it
 _HASHED_AT_ONCE = 1_000
 # The statements change rows that the session has not read; to look for them in it would fetch them all.
 _UNSEEN = {"synchronize_session": False}
+# As `recording.begin_round`.
+_NEW_ROUND: dict[str, Any] = {"round": Instance.round + 1, "readings": 0, "readings_wanted": None}
 
 
 class Asked(NamedTuple):
@@ -77,7 +80,7 @@ def act(session: Session, person: Person, project: Project, filters: Filters, as
     session.execute(
         update(Instance)
         .where(Instance.id == func.any(instance_ids))
-        .values(status=STATUS_AFTER_MOVE[asked.move])
+        .values(status=STATUS_AFTER_MOVE[asked.move], **(_NEW_ROUND if asked.move is Move.RESTORE else {}))
         .execution_options(**_UNSEEN)
     )
     _end_leases(session, instance_ids)
@@ -131,10 +134,16 @@ def _add_decisions(session: Session, action: BulkAction, instance_ids: Sequence[
         "verdict_id": _newest_verdict(),
         "guideline_version": literal(guideline.version) if guideline else null(),
         "bulk_action_id": literal(action.id),
-        "before": func.jsonb_build_object("status", Instance.status, "case", _case_in_bank()),
+        "round": Instance.round,
+        "before": func.jsonb_build_object(*_state(), "case", _case_in_bank()),
     }
     rows = select(*values.values()).where(Instance.id == func.any(instance_ids)).order_by(Instance.id)
     session.execute(insert(Decision).from_select(list(values), rows, include_defaults=False))
+
+
+def _state() -> list[Any]:
+    """Names and values, as `recording.state_of`."""
+    return [part for name in STATE for part in (name, getattr(Instance, name))]
 
 
 def _newest_verdict() -> ColumnElement[int]:
@@ -144,6 +153,12 @@ def _newest_verdict() -> ColumnElement[int]:
         .correlate(Instance)
         .scalar_subquery()
     )
+
+
+def _before(name: str) -> ColumnElement[int]:
+    """A number of the state before the action; an action from before there were rounds kept none and changed none."""
+    was = Decision.before[name].astext.cast(BigInteger)
+    return case((Decision.before.has_key(name), was), else_=getattr(Instance, name))
 
 
 def _end_leases(session: Session, instance_ids: Sequence[int]) -> None:
@@ -193,16 +208,16 @@ def _same_text() -> ColumnElement[bool]:
 def _keep_cases(session: Session, instance_ids: Sequence[int], judgement: Judgement) -> None:
     """As `service` keeps one: the last judgement of a text stands, but for a case that a run has frozen."""
     nothing = Text("", "", "")
-    case = case_of(judgement, nothing, nothing, ())
-    if case is None:
+    judged = case_of(judgement, nothing, nothing, ())
+    if judged is None:
         return
-    analysis: ColumnElement[str] = literal(case.analysis)
-    if not case.is_good:
+    analysis: ColumnElement[str] = literal(judged.analysis)
+    if not judged.is_good:
         analysis = func.concat_ws(" ", analysis, _failing_rules())
     values = {name: getattr(Instance, name) for name in _OF_THE_INSTANCE} | {
         "content_hash": Instance.text_hash,
         "instance_id": Instance.id,
-        "is_good": literal(case.is_good),
+        "is_good": literal(judged.is_good),
         "origin": literal("person"),
         "analysis": analysis,
     }
@@ -297,6 +312,7 @@ def undo(session: Session, person: Person, project: Project, bulk_action_id: int
     session.execute(
         update(Instance)
         .where(Instance.id == Decision.instance_id, Decision.id == mine)
+        .values(**{name: _before(name) for name in STATE if name != "status"})
         .values(status=Decision.before["status"].astext)
         .execution_options(**_UNSEEN)
     )

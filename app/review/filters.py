@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, text, union
 from sqlalchemy.orm import Session
 
 from app.review.shapes import InstanceRow
-from app.storage.tables import Instance, Snippet
+from app.storage.tables import Decision, Instance, Snippet
 
 MOST_COUNTED = 10_000  # a count that people only glance at stops here
 
@@ -20,6 +20,7 @@ class Filters(NamedTuple):
     language: str | None = None
     verdict: str | None = None
     q: str | None = None
+    reason: str | None = None  # that somebody gave for a decision that stands
 
 
 _TEXTS = (Instance.instruction, Instance.task_name)
@@ -31,8 +32,15 @@ def matching(filters: Filters) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [
         getattr(Instance, column) == value
         for column, value in filters._asdict().items()
-        if value and column != "q"
+        if value and column not in ("q", "reason")
     ]
+    if filters.reason:
+        given = select(Decision.instance_id).where(
+            Decision.project_id == Instance.project_id,
+            Decision.reason == filters.reason,
+            Decision.undone_at.is_(None),
+        )
+        conditions.append(Instance.id.in_(given))
     if filters.q:
         conditions.append(_contains(filters.q, *_TEXTS, *_TEXTS_OF_SNIPPET))
     return conditions

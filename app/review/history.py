@@ -1,10 +1,15 @@
 """The whole history of one instance. Touches the tables that hold it, reading only."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.pipeline import Stage
+from app.pipeline import OPEN_TO_PEOPLE, Stage
 from app.review import queries
+from app.review.overlap import may_see_opinions
+from app.review.policy import policy_of
 from app.review.queries import columns_of
 from app.review.shapes import (
     CallShape,
@@ -28,9 +33,24 @@ from app.storage.tables import (
 )
 
 
-def instance_detail(session: Session, instance_id: int) -> InstanceShape:
-    """One instance with everything that is known about it. Raises NotFound."""
+class Viewer(NamedTuple):
+    """Who looks, by name, and whether as an administrator of the project."""
+
+    name: str
+    is_admin: bool
+
+
+def instance_detail(session: Session, instance_id: int, viewer: Viewer) -> InstanceShape:
+    """One instance with everything that the viewer may know about it. Raises NotFound."""
     row = queries.instance(session, instance_id)
+    decisions = _decisions(session, row.id)
+    revisions = _revisions(session, row, decisions)
+    hidden = 0
+    if not _sees_opinions(session, row, decisions, viewer):
+        mine = [one for one in decisions if one.person == viewer.name]
+        hidden = len(decisions) - len(mine)
+        decisions = mine
+        revisions = [one for one in revisions if one.number in (0, row.revision) or one.person == viewer.name]
     calls = _calls(session, row)
     generating = [call for call in calls if call.stage == Stage.GENERATE]
     snippet = session.get(Snippet, row.snippet_id) if row.snippet_id else None
@@ -45,10 +65,23 @@ def instance_detail(session: Session, instance_id: int) -> InstanceShape:
             "evidence": queries.evidence(session, row.id),
             "verdict": queries.newest_verdict(session, row.id),
             "calls": calls,
-            "decisions": _decisions(session, row.id),
-            "revisions": _revisions(session, row),
+            "decisions": decisions,
+            "hidden_decisions": hidden,
+            "revisions": revisions,
             "similar": _exact_copies(session, row),
         }
+    )
+
+
+def _sees_opinions(
+    session: Session, row: Instance, decisions: Sequence[DecisionShape], viewer: Viewer
+) -> bool:
+    said = (one for one in decisions if one.person == viewer.name and one.undone_at is None)
+    return may_see_opinions(
+        policy_of(session, row.project_id).opinions_visible,
+        is_admin=viewer.is_admin,
+        is_open=row.status in OPEN_TO_PEOPLE,
+        has_decided=any(one.round == row.round and one.action in queries.READINGS for one in said),
     )
 
 
@@ -84,18 +117,26 @@ def _decisions(session: Session, instance_id: int) -> list[DecisionShape]:
     ]
 
 
-def _revisions(session: Session, row: Instance) -> list[RevisionShape]:
-    """Every text in order. While nobody edited, the model's own is the instance's and has no row of its own."""
+def _revisions(session: Session, row: Instance, decisions: Sequence[DecisionShape]) -> list[RevisionShape]:
+    """Every text in order; what a reader began with is not always the one before, where several read. While nobody edited, the model's own is the instance's and has no row of its own."""
     rows = session.execute(
         select(Revision, Person.name)
         .outerjoin(Person, Person.id == Revision.person_id)
         .where(Revision.instance_id == row.id)
         .order_by(Revision.number)
     ).all()
-    revisions = [RevisionShape.model_validate({**columns_of(one), "person": name}) for one, name in rows]
+    began_with = {one.new_revision: one.revision for one in decisions}
+    revisions = [
+        RevisionShape.model_validate(
+            {**columns_of(one), "person": name, "base": began_with.get(one.number, max(one.number - 1, 0))}
+        )
+        for one, name in rows
+    ]
     if not revisions and row.solution:
         revisions = [
-            RevisionShape.model_validate({**columns_of(row), "number": 0, "person": None, "edit_distance": 0})
+            RevisionShape.model_validate(
+                {**columns_of(row), "number": 0, "base": 0, "person": None, "edit_distance": 0}
+            )
         ]
     return revisions
 

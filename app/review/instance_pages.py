@@ -5,9 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
+from app.pipeline import Role
 from app.review import drafts, history, queries
 from app.review.fields import fields_of
 from app.review.filters import count_of, instance_rows
+from app.review.history import Viewer
 from app.review.pages import CHOICES, AskedFilters, query_of
 from app.review.timeline import stage_words, timeline
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
@@ -51,7 +53,9 @@ def instance(
 ) -> HTMLResponse:
     """Everything that happened to one instance."""
     queries.instance_in(session, project.id, instance_id)
-    detail = history.instance_detail(session, instance_id)
+    detail = history.instance_detail(
+        session, instance_id, Viewer(person.name, request.state.role is Role.ADMIN)
+    )
     return render(
         request,
         "review/instance.html",

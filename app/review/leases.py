@@ -9,16 +9,17 @@ import secrets
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Interval, delete, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, Interval, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput, NotFound
 from app.pipeline import InstanceStatus, Stream
 from app.review import queries
-from app.review.assignment import LEASE_MINUTES, WhyEmpty, why_empty
+from app.review.assignment import LEASE_MINUTES, Reader, WhyEmpty, why_empty
 from app.review.filters import Filters
 from app.review.judgement import PAST
+from app.review.policy import languages_of, policy_of
 from app.storage.tables import Instance, Lease, Person, Project
 
 
@@ -50,17 +51,24 @@ def next_card(
     if len(held) > wanted:
         card = held[wanted]
         return Card(card.instance, renew(session, person, card.instance.id, card.lease.token))
-    while (free := queries.lock_next(session, project.id, person.id, filters)) is not None:
-        # The lock was free, but another reader may have been given the instance since the query's snapshot.
-        if queries.lease_of_another(session, free.id, person.id) is None:
+    reader = Reader(
+        person.id,
+        languages_of(session, project.id, person.id),
+        policy_of(session, project.id).skips_return,
+    )
+    while (free := queries.lock_next(session, project.id, reader, filters)) is not None:
+        # The lock was free, but since the query's snapshot another reader may have been given the instance,
+        # or another tab of this one may have decided on it.
+        taken = queries.lease_of_another(session, free.id, person.id)
+        if taken is None and queries.reading_of(session, free, person.id) is None:
             return Card(free, give_lease(session, free.id, person.id))
-    return why_empty(queries.queue_of(session, project.id, person.id, filters))
+    return why_empty(queries.queue_of(session, project.id, reader, filters))
 
 
 def take(session: Session, person: Person, instance_id: int) -> Card:
     """Hold this one instance. Raises Conflict where another person holds it or it is decided."""
     instance = locked(session, instance_id)
-    if instance.status != InstanceStatus.WAITING:
+    if instance.status != InstanceStatus.WAITING or queries.reading_of(session, instance, person.id):
         raise Conflict(why_not(session, instance, person.id))
     mine = session.scalars(
         select(Lease).where(Lease.instance_id == instance_id, Lease.person_id == person.id)
@@ -133,23 +141,35 @@ def locked(session: Session, instance_id: int) -> Instance:
 
 def why_not(session: Session, instance: Instance, person_id: int) -> str:
     """Why this person cannot go on with the instance, and whose it is now."""
+    number = f"instance {instance.id}"
+    if instance.status == InstanceStatus.DISPUTED:
+        return f"{number} has been read by enough people and waits for an adjudicator"
     if instance.status == InstanceStatus.WAITING:
+        mine = queries.reading_of(session, instance, person_id)
+        if mine is not None:
+            return f"you have {PAST[mine.action]} {number} already, and it waits for another reader"
         other = queries.lease_of_another(session, instance.id, person_id)
         if other is not None:
-            return f"instance {instance.id} is with {other[0]} until {other[1]:%H:%M} UTC"
-        return f"you do not hold instance {instance.id} any more, and nobody else does: take it again"
+            return f"{number} is with {other[0]} until {other[1]:%H:%M} UTC"
+        return f"you do not hold {number} any more, and nobody else does: take it again"
     decided = queries.deciding(session, instance.id)
     if decided is None:
-        return f"instance {instance.id} is {instance.status}, so there is nothing to decide"
+        return f"{number} is {instance.status}, so there is nothing to decide"
     decision, name = decided
     done = PAST[decision.action]
-    return f"instance {instance.id} is already decided: {name} {done} it at {decision.created_at:%H:%M} UTC"
+    return f"{number} is already decided: {name} {done} it at {decision.created_at:%H:%M} UTC"
 
 
-def demand_lease(session: Session, instance: Instance, person: Person, token: str) -> None:
-    """A lease that ran out is still good while its row stands: nobody else has asked for the instance since."""
-    holds = select(
-        exists().where(Lease.instance_id == instance.id, Lease.person_id == person.id, Lease.token == token)
+def demand_lease(session: Session, instance: Instance, person: Person, token: str) -> Lease:
+    """The lease that a reader shows, on a locked instance.
+
+    One that ran out is still good while its row stands: nobody else has asked for the instance since.
+    Raises Conflict, which says whose the instance is now.
+    """
+    query = select(Lease).where(
+        Lease.instance_id == instance.id, Lease.person_id == person.id, Lease.token == token
     )
-    if instance.status != InstanceStatus.WAITING or not session.scalar(holds):
+    lease = session.scalars(query).one_or_none()
+    if lease is None or instance.status != InstanceStatus.WAITING:
         raise Conflict(why_not(session, instance, person.id))
+    return lease

@@ -42,9 +42,11 @@ def asked_filters(
     language: Annotated[str, Query(max_length=40)] = "",
     verdict: Annotated[str, Query(max_length=40)] = "",
     q: Annotated[str, Query(max_length=200)] = "",
+    reason: Annotated[str, Query(max_length=100)] = "",
 ) -> Filters:
     """What the address filters by; empty fields of the form are no filter."""
-    return Filters(status or None, task or None, language or None, verdict or None, q.strip() or None)
+    asked = (status, task, language, verdict, q.strip(), reason)
+    return Filters(*(value or None for value in asked))
 
 
 AskedFilters = Annotated[Filters, Depends(asked_filters)]

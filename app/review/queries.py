@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.pipeline import Action, InstanceStatus, Stream
-from app.review.assignment import Queue
+from app.review.assignment import Queue, Reader
 from app.review.filters import MOST_COUNTED, Filters, matching
 from app.review.judgement import Text
+from app.review.overlap import Opinion
+from app.review.revisions import text_of, text_of_revision
 from app.review.shapes import (
     EvidenceShape,
     RuleShape,
@@ -25,7 +27,6 @@ from app.storage.tables import (
     Instance,
     Lease,
     Person,
-    Revision,
     RuleAnswer,
     RuleOverride,
     Snippet,
@@ -50,21 +51,29 @@ def held_by(person_id: int) -> ColumnElement[bool]:
     )
 
 
-def skipped_by(person_id: int) -> ColumnElement[bool]:
-    return exists().where(
+def _answered_by(person_id: int, *actions: Action) -> ColumnElement[bool]:
+    """This person has said something in the present round that stands; with actions, one of these."""
+    answer = exists().where(
         Decision.instance_id == Instance.id,
         Decision.person_id == person_id,
-        Decision.action == Action.SKIP,
+        Decision.round == Instance.round,
         Decision.undone_at.is_(None),
     )
+    return answer.where(Decision.action.in_(actions)) if actions else answer
 
 
-def _waiting(project_id: int, filters: Filters) -> list[ColumnElement[bool]]:
-    return [
-        Instance.project_id == project_id,
-        Instance.status == InstanceStatus.WAITING,
-        *matching(filters._replace(status=None)),
-    ]
+READINGS = (Action.ACCEPT, Action.EDIT, Action.REJECT)
+
+
+def _waiting(project_id: int) -> list[ColumnElement[bool]]:
+    return [Instance.project_id == project_id, Instance.status == InstanceStatus.WAITING]
+
+
+def _reads(reader: Reader, filters: Filters) -> ColumnElement[bool]:
+    """The instance is in a language of the reader; one that is asked for by name is."""
+    if not reader.languages or filters.language:
+        return true()
+    return Instance.language.in_(reader.languages)
 
 
 def _of_instances(query: _Query, filters: Filters) -> _Query:
@@ -72,21 +81,49 @@ def _of_instances(query: _Query, filters: Filters) -> _Query:
     return query.outerjoin(Snippet, Snippet.id == Instance.snippet_id) if filters.q else query
 
 
-def lock_next(session: Session, project_id: int, person_id: int, filters: Filters) -> Instance | None:
-    """The instance that this person reads next, locked; those that somebody else is just taking are passed over."""
-    query = (
+def lock_next(session: Session, project_id: int, reader: Reader, filters: Filters) -> Instance | None:
+    """The instance that this person reads next, locked; those that somebody else is just taking are passed over.
+
+    What is assigned to them comes first, what they skipped last, if at all.
+    """
+    person_id = reader.person_id
+    free = (
         _of_instances(select(Instance), filters)
         .where(
-            *_waiting(project_id, filters),
+            *_waiting(project_id),
+            *matching(filters._replace(status=None)),
+            _reads(reader, filters),
             ~held_by_another(person_id),
-            ~skipped_by(person_id),
             ~held_by(person_id),
         )
-        .order_by(Instance.priority, Instance.id)
         .limit(1)
         .with_for_update(skip_locked=True, of=Instance)
+        .execution_options(populate_existing=True)
     )
-    return session.scalars(query).one_or_none()
+    queues = [
+        free.where(owner, ~_answered_by(person_id)).order_by(Instance.priority, Instance.id)
+        for owner in (Instance.assigned_to == person_id, Instance.assigned_to.is_(None))
+    ]
+    if reader.skips_return:
+        queues.append(
+            free.where(~_answered_by(person_id, *READINGS), _answered_by(person_id))
+            .where(_is_mine(person_id))
+            .order_by(_last_answer(person_id))
+        )
+    return next((found for query in queues if (found := session.scalars(query).one_or_none())), None)
+
+
+def _is_mine(person_id: int) -> ColumnElement[bool]:
+    return or_(Instance.assigned_to.is_(None), Instance.assigned_to == person_id)
+
+
+def _last_answer(person_id: int) -> ColumnElement[int]:
+    return (
+        select(func.max(Decision.id))
+        .where(Decision.instance_id == Instance.id, Decision.person_id == person_id)
+        .correlate(Instance)
+        .scalar_subquery()
+    )
 
 
 class OpenLease(NamedTuple):
@@ -129,22 +166,34 @@ def lease_of_another(session: Session, instance_id: int, person_id: int) -> tupl
     return (row[0], row[1]) if row else None
 
 
-def queue_of(session: Session, project_id: int, person_id: int, filters: Filters) -> Queue:
+def queue_of(session: Session, project_id: int, reader: Reader, filters: Filters) -> Queue:
     """How the queue stands for a person, counted for real: asked only when there is nothing to give."""
+    person_id = reader.person_id
+    mine = and_(_is_mine(person_id), _reads(reader, filters), *matching(filters._replace(status=None)))
+    read = _answered_by(person_id, *READINGS)
     others = held_by_another(person_id)
-    counts = (
-        select(func.count(), func.count().filter(~others & skipped_by(person_id)))
-        .select_from(Instance)
-        .where(~held_by(person_id))
+
+    def of(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.count().filter(*conditions)
+
+    counts = _of_instances(
+        select(
+            func.count(),
+            of(~_is_mine(person_id)),
+            of(_is_mine(person_id), ~_reads(reader, filters)),
+            of(mine),
+            of(mine, read),
+            of(mine, ~read, ~others, _answered_by(person_id)),
+        ).select_from(Instance),
+        filters,
     )
-    everything = session.execute(counts.where(*_waiting(project_id, Filters()))).one()
-    matching_count, skipped = session.execute(
-        _of_instances(counts, filters).where(*_waiting(project_id, filters))
+    waiting, assigned, other_languages, matching_count, read_count, skipped = session.execute(
+        counts.where(*_waiting(project_id), ~held_by(person_id))
     ).one()
     free_at = session.scalar(
         _of_instances(
             select(func.min(Lease.expires_at)).join(Instance, Instance.id == Lease.instance_id), filters
-        ).where(*_waiting(project_id, filters), Lease.person_id != person_id, Lease.expires_at > func.now())
+        ).where(*_waiting(project_id), mine, Lease.person_id != person_id, Lease.expires_at > func.now())
     )
     generating = select(func.count()).where(
         Instance.project_id == project_id, Instance.status == InstanceStatus.GENERATING
@@ -154,9 +203,12 @@ def queue_of(session: Session, project_id: int, person_id: int, filters: Filters
         Instance.status.in_((InstanceStatus.ACCEPTED, InstanceStatus.REJECTED, InstanceStatus.WITHDRAWN)),
     )
     return Queue(
-        waiting=everything[0],
+        waiting=waiting,
+        assigned=assigned,
+        other_languages=other_languages,
         matching=matching_count,
-        with_others=matching_count - skipped,
+        read=read_count,
+        with_others=matching_count - read_count - skipped,
         skipped=skipped,
         free_at=free_at,
         generating=session.scalar(generating) or 0,
@@ -209,6 +261,17 @@ def decision_of(session: Session, decision_id: int, person_id: int) -> Decision:
     return found
 
 
+def reasons_given(session: Session, project_id: int) -> list[tuple[str, str, int]]:
+    """(reason, action, standing decisions), those of bulk actions too; the most frequent first."""
+    query = (
+        select(Decision.reason, Decision.action, func.count())
+        .where(Decision.project_id == project_id, Decision.reason.is_not(None), Decision.undone_at.is_(None))
+        .group_by(Decision.reason, Decision.action)
+        .order_by(func.count().desc(), Decision.reason)
+    )
+    return [(str(reason), action, times) for reason, action, times in session.execute(query)]
+
+
 def overrides_of(session: Session, decision_id: int) -> dict[str, str]:
     """A person's own answers beside the machine's, by rule."""
     rows = session.scalars(select(RuleOverride).where(RuleOverride.decision_id == decision_id))
@@ -248,6 +311,57 @@ def deciding(session: Session, instance_id: int, *, after: int = 0) -> tuple[Dec
     )
     row = session.execute(query).first()
     return (row[0], row[1]) if row else None
+
+
+def reading_of(session: Session, row: Instance, person_id: int) -> Decision | None:
+    """What this person has said about the instance in the present round, skips apart."""
+    query = (
+        select(Decision)
+        .where(
+            Decision.instance_id == row.id,
+            Decision.person_id == person_id,
+            Decision.round == row.round,
+            Decision.action.in_(READINGS),
+            Decision.undone_at.is_(None),
+        )
+        .order_by(Decision.id.desc())
+        .limit(1)
+    )
+    return session.scalars(query).one_or_none()
+
+
+class Standing(NamedTuple):
+    """One reader's word on an instance, whole."""
+
+    decision: Decision
+    person: str
+    opinion: Opinion
+
+
+def opinions(session: Session, row: Instance) -> list[Standing]:
+    """What the readers of the present round said, the first one first."""
+    query = (
+        select(Decision, Person.name)
+        .join(Person, Person.id == Decision.person_id)
+        .where(
+            Decision.instance_id == row.id,
+            Decision.round == row.round,
+            Decision.action.in_(READINGS),
+            Decision.undone_at.is_(None),
+            ~Decision.is_adjudication,
+            Decision.bulk_action_id.is_(None),
+        )
+        .order_by(Decision.id)
+    )
+    return [
+        Standing(one, name, Opinion(one.id, one.person_id, one.action, _text_left_by(session, row, one)))
+        for one, name in session.execute(query)
+    ]
+
+
+def _text_left_by(session: Session, row: Instance, decision: Decision) -> Text:
+    number = decision.revision if decision.new_revision is None else decision.new_revision
+    return text_of(row) if number == row.revision else text_of_revision(session, row.id, number)
 
 
 def guideline_in_force(session: Session, project_id: int) -> Guideline | None:
@@ -327,13 +441,6 @@ def newest_verdict(session: Session, instance_id: int) -> VerdictShape | None:
     order = {"no": 0, "yes": 1}
     rules = sorted((RuleShape.model_validate(one) for one in answers), key=lambda r: order.get(r.answer, 2))
     return VerdictShape.model_validate({**columns_of(row), "rules": rules})
-
-
-def text_of_revision(session: Session, instance_id: int, number: int) -> Text:
-    query = select(Revision.instruction, Revision.information, Revision.solution).where(
-        Revision.instance_id == instance_id, Revision.number == number
-    )
-    return Text(*session.execute(query).one())
 
 
 class Reading(NamedTuple):

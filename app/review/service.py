@@ -1,39 +1,29 @@
 """Taking a reader's decisions, and taking them back. What is decided on is held by a lease (`leases`)."""
 
-from sqlalchemy import ColumnElement, delete, exists, func, select
+from sqlalchemy import delete, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
 from app.errors import Conflict
-from app.pipeline import STATUS_AFTER, Action, InstanceStatus, Stream
-from app.prompting.exemplars import Case, exemplar_of, text_hash
+from app.pipeline import Action, InstanceStatus, Stream
 from app.review import leases, queries
 from app.review.assignment import UNDO_DEPTH
-from app.review.bank import case_of
-from app.review.difference import edit_distance
-from app.review.drafts import drop_draft
-from app.review.judgement import (
-    PAST,
-    Judgement,
-    Text,
-    checked_note,
-    checked_reason,
-    checked_rules,
-    checked_text,
+from app.review.cases import forget_case
+from app.review.judgement import Judgement
+from app.review.overlap import Policy, agree, readings_wanted
+from app.review.policy import policy_of
+from app.review.recording import (
+    Said,
+    bring_back,
+    conclude,
+    end_leases,
+    open_dispute,
+    readers_who_skipped,
+    write_down,
 )
-from app.storage.tables import (
-    Decision,
-    Exemplar,
-    GuidelineSeen,
-    Instance,
-    Lease,
-    Person,
-    Project,
-    Revision,
-    RuleOverride,
-    RunExemplar,
-)
+from app.review.revisions import set_text, text_of_revision
+from app.storage.tables import Decision, GuidelineSeen, Instance, Lease, Person
 
 # --- decisions --------------------------------------------------------------------------------------------
 
@@ -46,132 +36,36 @@ def decide(session: Session, person: Person, instance_id: int, token: str, judge
         InvalidInput: names the field.
     """
     instance = leases.locked(session, instance_id)
-    leases.demand_lease(session, instance, person, token)
-    project = session.get_one(Project, instance.project_id)
-    verdict = queries.newest_verdict(session, instance_id)
-    rules = verdict.rules if verdict else []
-    guideline = queries.guideline_in_force(session, project.id)
-    before = text_of(instance)
-    judgement = judgement._replace(
-        reason=checked_reason(judgement, project.reasons), note=checked_note(judgement)
-    )
-    overrides = checked_rules(judgement, [rule.rule for rule in rules])
-    after = checked_text(judgement, before)
-    decision = Decision(
-        project_id=project.id,
-        instance_id=instance_id,
-        person_id=person.id,
-        stream=Stream.WORK,
-        action=judgement.action,
-        reason=judgement.reason,
-        note=judgement.note,
-        revision=instance.revision,
-        verdict_id=verdict.id if verdict else None,
-        guideline_version=guideline.version if guideline else None,
-    )
-    if after != before:
-        decision.new_revision = _keep_revision(session, instance, person, after)
-    session.add(decision)
-    session.flush()
-    session.add_all(
-        RuleOverride(decision_id=decision.id, rule=rule, answer=answer) for rule, answer in overrides.items()
-    )
-    instance.status = STATUS_AFTER[judgement.action]
-    session.execute(delete(Lease).where(_leases_to_end(decision)))
-    if judgement.action != Action.SKIP:
-        drop_draft(session, person.id, instance_id)
-    _keep_case(session, instance, case_of(judgement, before, after, rules))
-    log(
-        session,
-        person.id,
-        f"instance {PAST[judgement.action]}",
-        f"instance {instance_id}",
-        {"decision": decision.id, "reason": decision.reason, "revision": instance.revision},
-        project_id=project.id,
-    )
-    return decision
+    lease = leases.demand_lease(session, instance, person, token)
+    policy = policy_of(session, instance.project_id)
+    said = write_down(session, person, instance, judgement, leased_at=lease.leased_at)
+    if judgement.action is Action.SKIP:
+        _pass_on(session, instance, person, policy)
+    else:
+        _count_reading(session, instance, said, policy)
+    return said.decision
 
 
-def text_of(instance: Instance) -> Text:
-    return Text(instance.instruction, instance.information, instance.solution)
+def _pass_on(session: Session, instance: Instance, person: Person, policy: Policy) -> None:
+    """Others may take it now; what enough of them skip would wait for ever without an adjudicator."""
+    session.execute(delete(Lease).where(Lease.instance_id == instance.id, Lease.person_id == person.id))
+    instance.assigned_to = None
+    if 0 < policy.skips_to_adjudicate <= readers_who_skipped(session, instance):
+        open_dispute(session, instance)
 
 
-def _leases_to_end(decision: Decision) -> ColumnElement[bool]:
-    """After a skip others may hold the instance; after every other decision nobody does."""
-    on_instance = Lease.instance_id == decision.instance_id
-    if decision.action == Action.SKIP:
-        return on_instance & (Lease.person_id == decision.person_id)
-    return on_instance
-
-
-def _keep_revision(session: Session, instance: Instance, person: Person, after: Text) -> int:
-    """Make `after` the text of the instance under a new number; the model's own is kept as number 0."""
-    before = text_of(instance)
-    newest = session.scalar(select(func.max(Revision.number)).where(Revision.instance_id == instance.id))
-    if newest is None:
-        session.add(Revision(instance_id=instance.id, number=0, **before._asdict()))
-        newest = 0
-    number = newest + 1
-    distance = sum(edit_distance(old, new) for old, new in zip(before, after, strict=True))
-    session.add(
-        Revision(
-            instance_id=instance.id,
-            number=number,
-            person_id=person.id,
-            edit_distance=distance,
-            **after._asdict(),
-        )
-    )
-    _set_text(instance, after, number)
-    return number
-
-
-def _set_text(instance: Instance, text: Text, revision: int) -> None:
-    instance.instruction, instance.information, instance.solution = text
-    instance.revision = revision
-    instance.text_hash = text_hash(instance.task, *text)
-
-
-# --- the example bank -------------------------------------------------------------------------------------
-
-
-def _keep_case(session: Session, instance: Instance, case: Case | None) -> None:
-    """Add the case, or put this judgement in the place of an earlier one of the same text.
-
-    A case that a run has frozen stays as it was shown: prompts can be made again from the ids they kept.
-    """
-    if case is None:
-        return
-    columns = exemplar_of(instance.task, instance.language, case) | {
-        "project_id": instance.project_id,
-        "instance_id": instance.id,
-        "origin": "person",
-    }
-    session.execute(
-        insert(Exemplar)
-        .values(columns)
-        .on_conflict_do_update(
-            index_elements=[Exemplar.project_id, Exemplar.content_hash],
-            set_={key: columns[key] for key in ("is_good", "analysis", "origin", "instance_id")},
-            where=~frozen_by_a_run(),
-        )
-    )
-
-
-def _forget_case(session: Session, instance: Instance) -> bool:
-    """Take the case of a decision on the present text out of the bank; False where a run has frozen it."""
-    same = (
-        Exemplar.project_id == instance.project_id,
-        Exemplar.content_hash == text_hash(instance.task, *text_of(instance)),
-        Exemplar.instance_id == instance.id,
-        Exemplar.origin == "person",
-    )
-    session.execute(delete(Exemplar).where(*same, ~frozen_by_a_run()))
-    return session.scalar(select(Exemplar.id).where(*same)) is None
-
-
-def frozen_by_a_run() -> ColumnElement[bool]:
-    return exists().where(RunExemplar.exemplar_id == Exemplar.id)
+def _count_reading(session: Session, instance: Instance, said: Said, policy: Policy) -> None:
+    """One of the readings that are wanted; the last one shows whether they agree."""
+    if instance.readings_wanted is None:
+        instance.readings_wanted = readings_wanted(instance.id, policy)
+    instance.readings += 1
+    if instance.readings < instance.readings_wanted:
+        instance.assigned_to = None
+        end_leases(session, instance.id)
+    elif instance.readings == 1 or agree([one.opinion for one in queries.opinions(session, instance)]):
+        conclude(session, instance, said)
+    else:
+        open_dispute(session, instance)
 
 
 # --- taking back ------------------------------------------------------------------------------------------
@@ -187,15 +81,19 @@ def undo(session: Session, person: Person, decision_id: int) -> Decision:
     instance = leases.locked(session, queries.decision_of(session, decision_id, person.id).instance_id)
     decision = session.get_one(Decision, decision_id, populate_existing=True)
     _demand_undoable(session, decision)
-    kept_in_bank = decision.action != Action.SKIP and not _forget_case(session, instance)
-    if decision.new_revision is not None:
-        _set_text(
-            instance, queries.text_of_revision(session, instance.id, decision.revision), decision.revision
-        )
-    decision.undone_at = session.scalar(select(func.now()))
-    instance.status = InstanceStatus.WAITING
+    kept_in_bank = decision.action != Action.SKIP and not forget_case(session, instance)
+    if decision.new_revision is not None and decision.new_revision == instance.revision:
+        set_text(instance, text_of_revision(session, instance.id, decision.revision), decision.revision)
+    decision.undone_at = session.scalar(func.now().select())
+    if decision.action != Action.SKIP:
+        bring_back(instance, decision)
+    elif instance.status == InstanceStatus.DISPUTED and instance.round == decision.round:
+        instance.status = InstanceStatus.WAITING  # it was one skip too many; what others said meanwhile stays
     session.flush()
-    if queries.lease_of_another(session, instance.id, person.id) is None:
+    if (
+        instance.status == InstanceStatus.WAITING
+        and queries.lease_of_another(session, instance.id, person.id) is None
+    ):
         session.execute(delete(Lease).where(Lease.instance_id == instance.id, Lease.person_id == person.id))
         leases.give_lease(session, instance.id, person.id, first=True)
     log(

@@ -104,15 +104,18 @@ class DecisionShape(_Shape):
     verdict_id: int | None
     guideline_version: int | None
     bulk_action_id: int | None = None
+    round: int = 0  # of reading: what was sent back or restored is read anew
+    is_adjudication: bool = False
     rules: dict[str, str]
     created_at: datetime
     undone_at: datetime | None
 
 
 class RevisionShape(_Shape):
-    """`person` is null for the model's own text, number 0."""
+    """`person` is null for the model's own text, number 0. `base`: the one that the person began with."""
 
     number: int
+    base: int = 0
     person: str | None
     instruction: str
     information: str
@@ -159,6 +162,7 @@ class InstanceShape(_Shape):
     verdict: VerdictShape | None
     calls: list[CallShape]
     decisions: list[DecisionShape]
+    hidden_decisions: int = 0  # other people's, of an instance that is still to be read without knowing them
     revisions: list[RevisionShape]
     similar: list[SimilarShape]
 

@@ -1,7 +1,6 @@
 """The history of an instance as one line of events. Pure."""
 
 from datetime import datetime
-from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from app.pipeline import Stage
@@ -47,7 +46,8 @@ def timeline(instance: InstanceShape) -> list[Event]:
 
 
 def edits(revisions: list[RevisionShape]) -> list[Edit]:
-    """What each revision changed in the one before it."""
+    """What each revision changed in the text that its writer began with."""
+    texts = {one.number: one for one in revisions}
     return [
         Edit(
             new,
@@ -57,7 +57,8 @@ def edits(revisions: list[RevisionShape]) -> list[Edit]:
                 if getattr(old, name) != getattr(new, name)
             },
         )
-        for old, new in pairwise(revisions)
+        for new in revisions
+        if new.number and (old := texts.get(new.base, revisions[0]))
     ]
 
 

@@ -164,6 +164,35 @@ class Guideline(_Numbered, _Created, Base):
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
 
 
+class ReviewPolicy(Base):
+    """How a project's instances are read; without a row, as `app.review.policy` has it by default."""
+
+    __tablename__ = "review_policy"
+    __table_args__ = (
+        CheckConstraint("overlap_percent BETWEEN 0 AND 100", name="overlap_percent"),
+        CheckConstraint("overlap_readers BETWEEN 2 AND 5", name="overlap_readers"),
+        CheckConstraint("opinions_visible IN ('blind', 'open', 'admins')", name="opinions_visible"),
+    )
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), primary_key=True)
+    overlap_percent: Mapped[int]  # of the instances: so many are read by more than one
+    overlap_readers: Mapped[int]  # by how many
+    skips_return: Mapped[bool]  # what a reader skipped comes back to them when nothing else is left
+    skips_to_adjudicate: Mapped[int]  # readers who skip before an adjudicator gets it; 0: never
+    opinions_visible: Mapped[str]  # to annotators: blind until they decided, open, or to admins only
+    speed_visible: Mapped[bool]  # to leads; otherwise a person's speed is their own to see
+
+
+class ReaderLanguages(Base):
+    """The languages that a person reads in a project; without a row, all of them."""
+
+    __tablename__ = "reader_languages"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), primary_key=True)
+    languages: Mapped[list[str]]
+
+
 class GuidelineSeen(Base):
     """The newest version a person has opened."""
 
@@ -434,9 +463,16 @@ class Instance(_Numbered, _Created, Base):
         Index("ix_instance_project_id_id", "project_id", "id"),
         Index("ix_instance_project_id_text_hash", "project_id", "text_hash"),
         Index("ix_instance_accepted", "run_id", postgresql_where=text("status = 'accepted'")),
+        # One queue for everybody (assigned to nobody) and one for each person with instances of their own.
         Index(
-            "ix_instance_queue", "project_id", "priority", "id", postgresql_where=text("status = 'waiting'")
+            "ix_instance_queue",
+            "project_id",
+            "assigned_to",
+            "priority",
+            "id",
+            postgresql_where=text("status = 'waiting'"),
         ),
+        Index("ix_instance_disputed", "project_id", "id", postgresql_where=text("status = 'disputed'")),
         _words("instance", "instruction", "task_name"),
     )
 
@@ -460,6 +496,12 @@ class Instance(_Numbered, _Created, Base):
     verdict: Mapped[str | None]  # of the newest verdict, so that lists need no join
     contradictory: Mapped[bool] = mapped_column(default=False)
     priority: Mapped[int] = mapped_column(default=50)  # of the work stream: the lowest is read first
+    assigned_to: Mapped[int | None] = mapped_column(ForeignKey("person.id"))  # null: to whoever comes
+    round: Mapped[int] = mapped_column(
+        server_default=text("0"), default=0
+    )  # of reading; sent back begins anew
+    readings: Mapped[int] = mapped_column(server_default=text("0"), default=0)  # of the round, that stand
+    readings_wanted: Mapped[int | None]  # fixed when the first of the round comes in
     generator: Mapped[str] = mapped_column(default="")
     discriminator: Mapped[str] = mapped_column(default="")
 
@@ -676,6 +718,7 @@ class Decision(_Numbered, _Created, Base):
             postgresql_where=text("bulk_action_id IS NULL"),
         ),
         Index("ix_decision_project_id_created_at", "project_id", "created_at"),
+        Index("ix_decision_reason", "project_id", "reason", postgresql_where=text("reason IS NOT NULL")),
         Index(
             "ix_decision_bulk_action_id",
             "bulk_action_id",
@@ -695,7 +738,12 @@ class Decision(_Numbered, _Created, Base):
     verdict_id: Mapped[int | None] = mapped_column(ForeignKey("verdict.id"))  # the one that was on screen
     guideline_version: Mapped[int | None]
     bulk_action_id: Mapped[int | None] = mapped_column(ForeignKey("bulk_action.id"))
-    before: Mapped[dict[str, Any] | None]  # of a bulk action: {status, case}, for its undo
+    round: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    is_adjudication: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    leased_at: Mapped[datetime | None]  # when the reader was given the instance
+    before: Mapped[
+        dict[str, Any] | None
+    ]  # for its undo: status, round and readings; of a bulk action the case, too
     undone_at: Mapped[datetime | None]
 
 

@@ -16,6 +16,7 @@ TABS = (
     ("Runs", "/runs"),
     ("Review", "/review"),
     ("Instances", "/instances"),
+    ("Quality", "/quality"),
     ("Releases", "/releases"),
     ("Prompts", "/prompts"),
     ("Rules", "/rules"),
@@ -23,8 +24,12 @@ TABS = (
 )
 
 
+BELOW = {"/adjudication": "/quality"}  # pages that stand beside a tab's own
+
+
 def nav_entries(path: str) -> list[NavEntry]:
     """Every tab, the one that `path` lies below marked."""
+    path = next((path.replace(page, tab, 1) for page, tab in BELOW.items() if path.startswith(page)), path)
     return [
         NavEntry(label, address, path == address or (address != "/" and path.startswith(address + "/")))
         for label, address in TABS

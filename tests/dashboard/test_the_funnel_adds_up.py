@@ -39,6 +39,7 @@ def _project_with_every_status(session: Session) -> Project:
         {"status": InstanceStatus.ACCEPTED, "revision": 1},
         {"status": InstanceStatus.REJECTED},
         {"status": InstanceStatus.WITHDRAWN},
+        {"status": InstanceStatus.DISPUTED},
     ]
     for candidate, values in enumerate(every):
         make_instance(session, picks[candidate % 3], **({"run": under_way, "candidate": candidate} | values))
@@ -56,7 +57,7 @@ def test_every_step_is_the_sum_of_its_parts_and_feeds_the_next(session: Session)
     counts = queries.counts(session, project.id)
     rows, snippets, instances, waiting = funnel(counts)
 
-    assert (rows.total, snippets.total, instances.total, waiting.total) == (9, 5, 11, 4)
+    assert (rows.total, snippets.total, instances.total, waiting.total) == (9, 5, 12, 4)
     assert _parts(rows) == {"kept as snippets": 5, "refused: too short": 3, "refused: duplicate": 1}
     assert _parts(rows)["kept as snippets"] == snippets.total == counts.snippets
     assert _parts(snippets) == {"picked": 3, "not picked": 2}
@@ -66,6 +67,7 @@ def test_every_step_is_the_sum_of_its_parts_and_feeds_the_next(session: Session)
         "rejected": 1,
         "withdrawn": 1,
         "waiting for a person": waiting.total,
+        "waiting for an adjudicator": 1,
         "unusable": 1,
         "being made": 1,
         "not made, its run is over": 1,

@@ -7,12 +7,14 @@ from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from app.pipeline import Action, Stage, Verdict
+from app.review.history import Viewer
 from app.review.judgement import Judgement
 from app.review.leases import Card, next_card
 from app.review.service import decide
 from app.storage.tables import Instance, Lease, Person, Project, RuleAnswer, Snippet, VerdictRow
 from tests.factories import make_call, make_instance, make_item, make_pick, make_run, make_snippet
 
+LEAD = Viewer("a lead", is_admin=True)
 RULES = {"language_named": "yes", "solves_it": "no", "readable": "yes"}
 
 

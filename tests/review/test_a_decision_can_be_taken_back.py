@@ -8,7 +8,7 @@ from app.review.history import instance_detail
 from app.review.service import undo
 from app.storage.tables import Exemplar, RunExemplar
 from tests.factories import make_person, make_project
-from tests.review.review_cases import card_for, decide_next, instances_of, say
+from tests.review.review_cases import LEAD, card_for, decide_next, instances_of, say
 
 
 def test_undo_brings_the_instance_back_first_and_keeps_the_decision_marked(session: Session) -> None:
@@ -22,7 +22,7 @@ def test_undo_brings_the_instance_back_first_and_keeps_the_decision_marked(sessi
 
     assert one.status == InstanceStatus.WAITING
     assert card_for(session, project, ada).instance.id == one.id
-    assert instance_detail(session, one.id).decisions[0].undone_at is not None
+    assert instance_detail(session, one.id, LEAD).decisions[0].undone_at is not None
 
 
 def test_undoing_an_edit_restores_the_text_and_the_next_edit_takes_a_new_number(session: Session) -> None:
@@ -35,7 +35,7 @@ def test_undoing_an_edit_restores_the_text_and_the_next_edit_takes_a_new_number(
     assert (instance.solution, instance.revision) == (original, 0)
 
     decide_next(session, project, ada, say(Action.EDIT, edits={"solution": "return 3"}))
-    detail = instance_detail(session, instance.id)
+    detail = instance_detail(session, instance.id, LEAD)
     assert [(one.number, one.solution) for one in detail.revisions] == [
         (0, original),
         (1, "return 2"),

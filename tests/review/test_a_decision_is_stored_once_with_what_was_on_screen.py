@@ -21,7 +21,7 @@ from app.storage.tables import (
     RunExemplar,
 )
 from tests.factories import REASONS, make_person, make_project
-from tests.review.review_cases import decide_next, instances_of, judged, say
+from tests.review.review_cases import LEAD, decide_next, instances_of, judged, say
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_accept_keeps_the_text_the_verdict_and_the_guideline_it_was_read_under(
 
     assert instance.status == InstanceStatus.ACCEPTED
     assert (decision.verdict_id, decision.guideline_version, decision.revision) == (verdict.id, 2, 0)
-    assert instance_detail(session, instance.id).revisions[0].solution == instance.solution
+    assert instance_detail(session, instance.id, LEAD).revisions[0].solution == instance.solution
 
 
 def test_an_edit_is_a_new_revision_accepted_with_its_distance_and_its_own_hash(
@@ -60,7 +60,7 @@ def test_an_edit_is_a_new_revision_accepted_with_its_distance_and_its_own_hash(
 
     decision = _decide(session, desk, say(Action.EDIT, edits={"solution": edited}))
 
-    detail = instance_detail(session, instance.id)
+    detail = instance_detail(session, instance.id, LEAD)
     assert (detail.status, detail.revision, detail.solution) == ("accepted", 1, edited)
     assert [(one.number, one.person, one.edit_distance) for one in detail.revisions] == [
         (0, None, 0),
@@ -102,7 +102,7 @@ def test_a_judgement_that_cannot_be_used_names_the_field_and_decides_nothing(
 
     assert refusal.value.field == field
     assert instance.status == InstanceStatus.WAITING
-    assert instance_detail(session, instance.id).decisions == []
+    assert instance_detail(session, instance.id, LEAD).decisions == []
 
 
 def test_reasons_are_the_projects_own(session: Session, desk: tuple[Project, Person, Instance]) -> None:
@@ -124,7 +124,7 @@ def test_a_person_overrules_single_rules_beside_the_machine(
 
     _decide(session, desk, say(Action.ACCEPT, rules={"solves_it": "yes"}))
 
-    detail = instance_detail(session, instance.id)
+    detail = instance_detail(session, instance.id, LEAD)
     assert detail.decisions[0].rules == {"solves_it": "yes"}
     assert detail.verdict is not None
     first = detail.verdict.rules[0]

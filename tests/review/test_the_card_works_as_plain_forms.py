@@ -174,7 +174,7 @@ def test_an_empty_queue_is_a_page_with_one_next_step(
     assert "Clear the filter" in reader.page("/review?language=ruby")
 
     decide_next(session, project, ada, say(Action.SKIP, reason="other"))
-    assert "You skipped 1 instance that wait for another reader" in html.unescape(reader.page())
+    assert "Nothing is left for you; for another reader: 1 that you skipped" in html.unescape(reader.page())
 
 
 def test_the_guideline_opens_until_its_newest_version_is_read(

@@ -1,0 +1,74 @@
+"""Settings of reading: for the project, and which languages a person reads."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse
+
+from app.errors import InvalidInput
+from app.pipeline import LANGUAGES
+from app.review.overlap import Policy, Visible
+from app.review.policy import languages_of, policy_of, save_languages, save_policy
+from app.review.queries import reasons_given
+from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
+from app.web.flash import see_other
+from app.web.templating import render
+
+router = APIRouter()
+
+
+@router.get("/settings/reading")
+def reading_page(request: Request, session: DbSession, project: CurrentProject) -> HTMLResponse:
+    return render(
+        request,
+        "review/reading.html",
+        policy=policy_of(session, project.id),
+        given=reasons_given(session, project.id),
+        errors={},
+    )
+
+
+@router.post("/settings/reading", dependencies=[require_role("admin")])
+def save_reading(
+    request: Request,
+    session: DbSession,
+    project: CurrentProject,
+    person: CurrentPerson,
+    overlap_percent: Annotated[int, Form()],
+    overlap_readers: Annotated[int, Form()],
+    skips_to_adjudicate: Annotated[int, Form()],
+    opinions_visible: Annotated[Visible, Form()],
+    skips_return: Annotated[bool, Form()] = False,
+    speed_visible: Annotated[bool, Form()] = False,
+) -> Response:
+    wanted = Policy(
+        overlap_percent, overlap_readers, skips_return, skips_to_adjudicate, opinions_visible, speed_visible
+    )
+    try:
+        save_policy(session, person.id, project, wanted)
+    except InvalidInput as error:
+        given = reasons_given(session, project.id)
+        errors = {error.field: str(error)}
+        return render(request, "review/reading.html", status=422, policy=wanted, given=given, errors=errors)
+    return see_other("/settings/reading", "Saved. It holds for what nobody has begun to read.")
+
+
+@router.get("/review/languages", dependencies=[require_role("annotator")])
+def languages_page(
+    request: Request, session: DbSession, project: CurrentProject, person: CurrentPerson
+) -> HTMLResponse:
+    chosen = languages_of(session, project.id, person.id) or LANGUAGES
+    return render(request, "review/languages.html", chosen=chosen, languages=LANGUAGES)
+
+
+@router.post("/review/languages", dependencies=[require_role("annotator")])
+def choose_languages(
+    session: DbSession,
+    project: CurrentProject,
+    person: CurrentPerson,
+    languages: Annotated[list[str] | None, Form()] = None,
+) -> Response:
+    """A person's own choice; leads choose for others on their page."""
+    save_languages(session, person.id, project, person.id, languages or [])
+    chosen = languages_of(session, project.id, person.id)
+    return see_other("/review", f"You read {', '.join(chosen) if chosen else 'every language'} now")

@@ -1,0 +1,142 @@
+"""Writing down what a person says, and what it means for the instance. Touches the tables; the row is locked before."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from app.accounts.log import log
+from app.pipeline import STATUS_AFTER, Action, InstanceStatus, Stream
+from app.prompting.exemplars import Case
+from app.review import queries
+from app.review.bank import case_of
+from app.review.cases import keep_case
+from app.review.drafts import drop_draft
+from app.review.judgement import (
+    PAST,
+    Judgement,
+    Text,
+    checked_note,
+    checked_reason,
+    checked_rules,
+    checked_text,
+)
+from app.review.revisions import keep_revision, set_text, text_of
+from app.storage.tables import Decision, Instance, Lease, Person, Project, RuleOverride
+
+STATE = ("status", "round", "readings", "readings_wanted")
+
+
+class Said(NamedTuple):
+    """A decision that is written down, with the text it leaves and what it would teach."""
+
+    decision: Decision
+    text: Text
+    case: Case | None
+
+
+def write_down(
+    session: Session, person: Person, instance: Instance, judgement: Judgement, **values: Any
+) -> Said:
+    """Keep a judgement as a decision with its revision and overrules; the instance itself stays as it is.
+
+    `values` are further columns of the decision.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    project = session.get_one(Project, instance.project_id)
+    verdict = queries.newest_verdict(session, instance.id)
+    rules = verdict.rules if verdict else []
+    guideline = queries.guideline_in_force(session, project.id)
+    before = text_of(instance)
+    judgement = judgement._replace(
+        reason=checked_reason(judgement, project.reasons), note=checked_note(judgement)
+    )
+    overrides = checked_rules(judgement, [rule.rule for rule in rules])
+    after = checked_text(judgement, before)
+    decision = Decision(
+        project_id=project.id,
+        instance_id=instance.id,
+        person_id=person.id,
+        stream=Stream.WORK,
+        action=judgement.action,
+        reason=judgement.reason,
+        note=judgement.note,
+        revision=instance.revision,
+        new_revision=keep_revision(session, instance, person.id, after) if after != before else None,
+        verdict_id=verdict.id if verdict else None,
+        guideline_version=guideline.version if guideline else None,
+        round=instance.round,
+        before=state_of(instance),
+        **values,
+    )
+    session.add(decision)
+    session.flush()
+    session.add_all(
+        RuleOverride(decision_id=decision.id, rule=rule, answer=answer) for rule, answer in overrides.items()
+    )
+    if judgement.action != Action.SKIP:
+        drop_draft(session, person.id, instance.id)
+    log(
+        session,
+        person.id,
+        f"instance {PAST[judgement.action]}" + (" as an adjudicator" if decision.is_adjudication else ""),
+        f"instance {instance.id}",
+        {"decision": decision.id, "reason": decision.reason, "revision": instance.revision},
+        project_id=project.id,
+    )
+    return Said(decision, after, case_of(judgement, before, after, rules))
+
+
+def conclude(session: Session, instance: Instance, said: Said) -> None:
+    """What was said holds: status, text and what it teaches. Nobody has the instance in hand any more."""
+    instance.status = STATUS_AFTER[Action(said.decision.action)]
+    instance.assigned_to = None
+    if said.decision.new_revision is not None:
+        set_text(instance, said.text, said.decision.new_revision)
+    keep_case(session, instance, said.case)
+    end_leases(session, instance.id)
+
+
+def open_dispute(session: Session, instance: Instance) -> None:
+    """Readers are through with it; an adjudicator has the word."""
+    instance.status = InstanceStatus.DISPUTED
+    end_leases(session, instance.id)
+
+
+def begin_round(instance: Instance) -> None:
+    """To be read anew: what was said before stays in the history and counts no more."""
+    instance.status = InstanceStatus.WAITING
+    instance.round += 1
+    instance.readings, instance.readings_wanted = 0, None
+
+
+def end_leases(session: Session, instance_id: int) -> None:
+    session.execute(delete(Lease).where(Lease.instance_id == instance_id))
+
+
+# --- the state that an undo brings back -------------------------------------------------------------------
+
+
+def state_of(instance: Instance) -> dict[str, Any]:
+    return {name: getattr(instance, name) for name in STATE}
+
+
+def bring_back(instance: Instance, decision: Decision) -> None:
+    """The state before the decision. One from before there were rounds knows only that the instance waited."""
+    first = {"status": InstanceStatus.WAITING, "round": 0, "readings": 0, "readings_wanted": None}
+    for name, value in (first | (decision.before or {})).items():
+        if name in STATE:
+            setattr(instance, name, value)
+
+
+def readers_who_skipped(session: Session, instance: Instance) -> int:
+    """In this round."""
+    query = select(func.count(Decision.person_id.distinct())).where(
+        Decision.instance_id == instance.id,
+        Decision.round == instance.round,
+        Decision.action == Action.SKIP,
+        Decision.undone_at.is_(None),
+    )
+    return session.scalar(query) or 0
