@@ -37,20 +37,23 @@ def next_card(
     *,
     stream: Stream = Stream.WORK,
     prefetch: bool = False,
+    beside: int | None = None,
     filters: Filters | None = None,
 ) -> Card | WhyEmpty:
     """What this person reads next: first what they hold already, then a new one of the queue.
 
-    With `prefetch` one more is held, and given. What is held but does not fit `filters` goes back.
+    With `prefetch` it is what comes after the first that they hold, with `beside` what comes after this
+    instance, whatever else they hold. What is held but does not fit `filters` goes back.
     """
     if stream is Stream.AUDIT:
         raise InvalidInput("there is no audit in this project to read for", "stream")
     filters = filters or Filters()
     held = _held(session, project.id, person.id, filters)
-    wanted = 1 if prefetch and held else 0
-    if len(held) > wanted:
-        card = held[wanted]
-        return Card(card.instance, renew(session, person, card.instance.id, card.lease.token))
+    if prefetch and beside is None and held:
+        beside = held[0].instance.id
+    for card in held:
+        if card.instance.id != beside:
+            return Card(card.instance, renew(session, person, card.instance.id, card.lease.token))
     reader = Reader(
         person.id,
         languages_of(session, project.id, person.id),
@@ -78,6 +81,17 @@ def take(session: Session, person: Person, instance_id: int) -> Card:
     if queries.lease_of_another(session, instance_id, person.id) is not None:
         raise Conflict(why_not(session, instance, person.id))
     return Card(instance, give_lease(session, instance_id, person.id))
+
+
+def keep_held(session: Session, project_id: int, person_id: int) -> None:
+    """Whoever reads on keeps what is fetched ahead of them, too; what has run out is not brought back."""
+    here = select(Instance.id).where(Instance.id == Lease.instance_id, Instance.project_id == project_id)
+    session.execute(
+        update(Lease)
+        .where(Lease.person_id == person_id, Lease.expires_at > func.now(), here.exists())
+        .values(expires_at=_lease_end())
+        .execution_options(synchronize_session=False)
+    )
 
 
 def renew(session: Session, person: Person, instance_id: int, token: str) -> Lease:

@@ -359,8 +359,12 @@ def opinions(session: Session, row: Instance) -> list[Standing]:
     ]
 
 
+def _revision_left_by(decision: Decision) -> int:
+    return decision.revision if decision.new_revision is None else decision.new_revision
+
+
 def _text_left_by(session: Session, row: Instance, decision: Decision) -> Text:
-    number = decision.revision if decision.new_revision is None else decision.new_revision
+    number = _revision_left_by(decision)
     return text_of(row) if number == row.revision else text_of_revision(session, row.id, number)
 
 
@@ -447,19 +451,23 @@ class Reading(NamedTuple):
     """What a reader sees of an instance. `model_text` is the machine's own where a person has changed it since."""
 
     instance: Instance
+    text: Text
     snippet: Snippet | None
     evidence: list[EvidenceShape]
     verdict: VerdictShape | None
     model_text: Text | None
 
 
-def reading(session: Session, row: Instance) -> Reading:
+def reading(session: Session, row: Instance, decision: Decision | None = None) -> Reading:
+    """The instance as it is; of one's own decision: as one left it."""
+    number = row.revision if decision is None else _revision_left_by(decision)
     return Reading(
         row,
+        text_of(row) if number == row.revision else text_of_revision(session, row.id, number),
         session.get(Snippet, row.snippet_id) if row.snippet_id else None,
         evidence(session, row.id),
         newest_verdict(session, row.id),
-        text_of_revision(session, row.id, 0) if row.revision else None,
+        text_of_revision(session, row.id, 0) if number else None,
     )
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import delete, select
 
 from app.storage.tables import Draft, Lease, Revision
-from tests.browser.conftest import Product
+from tests.browser.conftest import Product, await_stored
 from tests.waiting import await_that
 
 pytestmark = pytest.mark.browser
@@ -44,6 +44,7 @@ def test_a_text_outlives_the_tab_and_the_lease_and_ends_in_the_decision(page: Pa
     page.locator("#text-solution").focus()
     page.keyboard.press("Control+Enter")
     expect(page.locator("#card")).not_to_have_attribute("data-instance", str(card))
+    await_stored(page)
     with product.sessions() as session:
         assert session.scalars(select(Draft)).all() == []
         newest = select(Revision.solution).order_by(Revision.number.desc(), Revision.id.desc()).limit(1)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from app.pipeline import Action, InstanceStatus
 from app.storage.tables import Decision, GuidelineSeen, Instance, RuleOverride
-from tests.browser.conftest import Desk, Product
+from tests.browser.conftest import Desk, Product, await_stored
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +25,7 @@ def _press_and_wait_for_another(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
     expect(page.locator("#card")).not_to_have_attribute("data-instance", str(before))
     expect(page.locator("#card")).to_be_focused()
+    await_stored(page)
 
 
 def test_four_decisions_by_keyboard_alone(page: Page, product: Product, desk: Desk) -> None:
