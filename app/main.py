@@ -15,7 +15,7 @@ from app.generation import api as generation_api
 from app.generation import pages as generation_pages
 from app.ingestion import api as ingestion_api
 from app.ingestion import pages as ingestion_pages
-from app.review import adjudication_pages, bulk_pages, instance_pages, policy_pages
+from app.review import adjudication_pages, assign_pages, bulk_pages, instance_pages, policy_pages
 from app.review import api as review_api
 from app.review import pages as review_pages
 from app.runs import api as runs_api
@@ -43,6 +43,7 @@ PAGES = (
     runs_pages,
     review_pages,
     bulk_pages,  # before the instances, where `bulk` would be read as a number
+    assign_pages,  # likewise
     instance_pages,
     adjudication_pages,
     policy_pages,
