@@ -1,7 +1,7 @@
 // What of CodeMirror the product uses. `make` bundles this folder into static/vendor/codemirror/.
 
 export { EditorState } from "@codemirror/state";
-export { EditorView, highlightSpecialChars, keymap, lineNumbers } from "@codemirror/view";
+export { EditorView, highlightSpecialChars, keymap, lineNumbers, ViewPlugin } from "@codemirror/view";
 export { defaultKeymap, history, historyField, historyKeymap, isolateHistory } from "@codemirror/commands";
 export { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
 export { MergeView, unifiedMergeView } from "@codemirror/merge";
