@@ -45,13 +45,13 @@ export function startAhead(card, show) {
       show(next);
     }
     say(card(), "storing");
-    storing = store(request, next);
+    storing = store(request);
     await storing;
     storing = null;
     if (!ahead) fetchAhead(card);
   }
 
-  async function store(request, next) {
+  async function store(request) {
     for (;;) {
       const keepalive = request.body.toString().length < MOST_KEPT_ALIVE;
       const answer = await fetch(request.action, { ...request, keepalive }).catch(() => null);
@@ -64,7 +64,7 @@ export function startAhead(card, show) {
       if (found?.getElementById("stored")) return takeIn(card(), found);
       const returned = found && cardIn(found);
       if (returned) {
-        if (next) keep(card());
+        document.activeElement?.blur(); // what was begun on the next card is saved as a draft, and comes with it
         return show(returned);
       }
       const why = found ? found.body.textContent.trim() : "the server does not answer";

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 import uvicorn
 from fastapi import Request
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -139,6 +139,11 @@ def complaints_of(page: Page) -> list[str]:
         ),
     )
     return complaints
+
+
+def editor_of(page: Page, label: str = "Solution") -> Locator:
+    """The code editor in place of a field. What is typed stands in the field too: `#text-solution`."""
+    return page.get_by_role("textbox", name=label, exact=True).and_(page.locator(".cm-content"))
 
 
 @pytest.fixture
