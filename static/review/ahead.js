@@ -23,6 +23,8 @@ export async function fetchAhead(card) {
   if (!ahead && !storing && card().dataset.instance === shown) keep(next);
 }
 
+export const stored = () => storing ?? Promise.resolve();
+
 // htmx has gathered the form by then; what is sent, and what becomes of the answer, is ours.
 export function startAhead(card, show) {
   document.addEventListener("htmx:before:request", (event) => {

@@ -15,7 +15,7 @@ from app.review.difference import edit_distance
 from app.review.judgement import LONGEST_TEXT
 from app.storage.tables import Draft, Instance, Revision
 from app.web.dependencies import SESSION_COOKIE
-from tests.browser.conftest import Desk, Product, editor_of
+from tests.browser.conftest import Desk, Product, await_stored, editor_of
 from tests.browser.test_every_page_is_accessible import LOOK
 
 pytestmark = pytest.mark.browser
@@ -59,6 +59,7 @@ def test_typing_is_compared_with_the_models_text_in_both_forms_and_saved(
     editor_of(page).focus()
     page.keyboard.press("Control+Enter")
     expect(card).not_to_have_attribute("data-instance", str(number))
+    await_stored(page)
     with product.sessions() as session:
         revision = session.scalars(select(Revision).where(Revision.number == 1)).one()
     assert (revision.instance_id, revision.solution) == (number, "# au\n" + original)
