@@ -1,6 +1,11 @@
 """create_app(): routers, middleware, error pages; nothing else."""
 
+import gc
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
+from sqlalchemy.orm import configure_mappers
 from starlette.middleware import Middleware
 
 from app.console import api as console_api
@@ -64,6 +69,15 @@ Send `Authorization: Bearer TOKEN`. Errors are `application/problem+json` (RFC 9
 `Idempotency-Key` is answered once; the same request again gets the same answer."""
 
 
+@asynccontextmanager
+async def _while_serving(app: FastAPI) -> AsyncGenerator[None]:
+    """Have the garbage collector leave alone what start-up made: it is never garbage, and walking it halts everybody."""
+    configure_mappers()
+    gc.collect()
+    gc.freeze()
+    yield
+
+
 def create_app() -> FastAPI:
     configure_logging(settings().log_format)
     app = FastAPI(
@@ -73,6 +87,7 @@ def create_app() -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # the usual page loads scripts from elsewhere; ours is in `console/pages.py`
         redoc_url=None,
+        lifespan=_while_serving,
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(RequestLog),
