@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from sqlalchemy.orm import configure_mappers
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from app.console import api as console_api
 from app.console import model_pages, settings_pages
@@ -62,6 +63,16 @@ APIS = (
     export_api,
 )
 
+# Release files have checksums and ranges, events must not wait for more of them, and an API's client is a machine.
+SENT_AS_IT_IS = (
+    "application/*",
+    "image/png",
+    "text/csv",
+    "text/event-stream",
+    "text/markdown",
+    "text/plain",
+)
+
 DESCRIPTION = """Instruction-tuning data for code models, with people in charge of what gets in.
 
 Send `Authorization: Bearer TOKEN`. Errors are `application/problem+json` (RFC 9457). Lists are keyset pages:
@@ -91,6 +102,8 @@ def create_app() -> FastAPI:
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(RequestLog),
+            # Pages, styles and scripts; level 1 takes half a millisecond for a card and saves three quarters of it.
+            Middleware(GZipMiddleware, compresslevel=1, exclude_content_types=SENT_AS_IT_IS),
             Middleware(BodyLimit, most_upload_bytes=settings().max_upload_mb * 2**20),
         ],
     )

@@ -2,8 +2,7 @@
 
 The code is of the Python standard library whatever the language says, with a number in each name; one snippet
 serves four instances. Priorities are drawn apart from verdicts, so that the cards at the head of the queue differ.
-Verdicts with their rules, calls and evidence have only the first `JUDGED` of the queue and one in fifty of the
-others: nobody opens more of them, and lists read the verdict from the instance's own row.
+Every instance has a verdict with seven rules, the judge's call, and six pieces of evidence.
 """
 
 import time
@@ -23,7 +22,6 @@ from tests.factories import REASONS, make_project, make_run
 
 FUNCTIONS = 600
 LINES = (18, 48)  # about 30 on average
-JUDGED = 20_000
 RARE_WORD = "platypus"  # in one of 5,000 instructions
 FREQUENT_WORD = "function"  # in every instruction
 
@@ -51,10 +49,9 @@ def seed(database: Engine, instances: int, readers: int) -> Seeded:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("SET LOCAL maintenance_work_mem = '512MB'"))
         _put_functions(connection)
-        with _indexes_made_after(connection, "snippet", "instance"):
-            _run_all(connection, _MATERIAL, values)
         _put_rules(connection)
-        _run_all(connection, _JUDGEMENTS, values | {"judged": JUDGED})
+        with _indexes_made_after(connection, *_FILLED):
+            _run_all(connection, _STATEMENTS, values)
     with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
         connection.execute(text("CHECKPOINT"))  # none of this is still to be written during the measurement
@@ -137,7 +134,8 @@ def _one_of(*words: str) -> str:
     return _ONE_OF.format(", ".join(f"'{word}'" for word in words), len(words))
 
 
-_MATERIAL = {
+_FILLED = ("snippet", "instance", "decision", "work_item", "call", "verdict")
+_STATEMENTS = {
     "source": """
         INSERT INTO source (project_id, run_id, name, format, location)
         VALUES (:project, :ingest, 'rows.jsonl', 'codesearchnet', '')""",
@@ -178,9 +176,7 @@ _MATERIAL = {
             SELECT *, random() AS chance, random() AS drawn
             FROM snippet
             CROSS JOIN (VALUES ('summarization'), ('generation'), ('translation'), ('repair')) AS asked (task)
-            WHERE project_id = :project ORDER BY id) AS snippet""",
-}
-_JUDGEMENTS = {
+            WHERE project_id = :project) AS snippet""",
     "earlier decisions": """
         INSERT INTO decision (project_id, instance_id, person_id, stream, action, note, reason, revision, created_at)
         SELECT :project, id, (SELECT min(id) FROM person WHERE name LIKE 'reader%') + id % 50, 'work',
@@ -190,11 +186,7 @@ _JUDGEMENTS = {
     "work items": """
         INSERT INTO work_item (run_id, stage, source_id, state, outcome, attempts, lease_epoch, finished_at)
         SELECT :run, 'discriminate', id, 'succeeded', 'passed', 1, 1, now()
-        FROM (
-            (SELECT id FROM instance WHERE project_id = :project AND status = 'waiting'
-             ORDER BY priority, id LIMIT :judged)
-            UNION SELECT id FROM instance WHERE project_id = :project AND id % 50 = 0) AS shown
-        ORDER BY id""",
+        FROM instance WHERE project_id = :project AND status <> 'unusable' ORDER BY id""",
     "calls": """
         INSERT INTO call (
             run_id, item_id, stage, source_id, attempt, model, state, request_hash, template_hash, closed_at,
