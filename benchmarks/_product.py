@@ -218,13 +218,13 @@ def steady_rate(finished: Sequence[float]) -> float:
     return (last - first) / (times[last] - times[first])
 
 
-def cpu_seconds(product: Product, server: ModelServer) -> dict[str, float]:
+def cpu_seconds(product: Product, server: ModelServer | None = None) -> dict[str, float]:
     """Processor time so far by part, of processes that ended meanwhile, too."""
     spent: dict[str, float] = dict.fromkeys(("workers", "web", "postgres", "redis", "rest"), 0.0)
     for process in product.processes():
         with contextlib.suppress(psutil.NoSuchProcess):
             spent[_part(process)] += sum(process.cpu_times()[:4])  # own and of ended children
-    return spent | {"model_server": sum(server.process.cpu_times()[:2])}
+    return spent | ({"model_server": sum(server.process.cpu_times()[:2])} if server else {})
 
 
 def _words(process: psutil.Process) -> list[str]:

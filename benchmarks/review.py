@@ -6,7 +6,8 @@
 route: session, CSRF token, lease, decision, next card rendered. The readers are one process on the same cores. The
 figures without a mark are the server's, of its own log, from the first line of a request to the last byte of the
 answer; `client_` ones are what the readers saw. Lists are asked for beside them, twice a second. Then the readers
-hurry, by half more at each step, until the server's p95 passes 30 ms. Milliseconds, MiB, decisions per second.
+hurry, by half more at each step, until the server's p95 passes 30 ms. Milliseconds, MiB, decisions per second;
+`cpu_s` is the processor time of that minute, lists included, in seconds.
 """
 
 import json
@@ -23,7 +24,7 @@ import benchmarks
 from app.web.dependencies import SESSION_COOKIE
 from app.web.pagination import cursor_of
 from benchmarks._instances import FREQUENT_WORD, RARE_WORD, Seeded, seed
-from benchmarks._product import database_of, fresh_home, process_of
+from benchmarks._product import cpu_seconds, database_of, fresh_home, process_of
 from benchmarks._readers import MIX, Asked, Happened, read
 from tests.stack.product import Product, running
 
@@ -48,13 +49,14 @@ def measure(instances: int, seconds: float) -> dict[str, Any]:
         pages = load.pages()
         load.step("first", 5, THINK_S)  # plans, templates and caches
         web = process_of(product, "web")
-        start_mb = _pss_mb(web)
+        start_mb, start_cpu = _pss_mb(web), cpu_seconds(product)
         beside = load.step("minute", seconds, THINK_S, with_lists=True)
-        end_mb = _pss_mb(web)
+        end_mb, end_cpu = _pss_mb(web), cpu_seconds(product)
         rate, errors = load.highest_rate()
         last_mb = _pss_mb(web)
         took = load.took_ms("minute")
     decide = [ms for kind in MIX for ms in took[kind]]
+    cpu = {part: round(end_cpu[part] - start_cpu[part], 1) for part in ("web", "postgres")}
     listed = {name: took[name] for name in sorted(beside.list_ms)}
     all_errors = beside.errors + errors
     for error in all_errors[:5]:
@@ -76,6 +78,7 @@ def measure(instances: int, seconds: float) -> dict[str, Any]:
         "lists_client_p95_ms": p95([ms for all_ms in beside.list_ms.values() for ms in all_ms]),
         "lists_most_ms": {name: max(all_ms) for name, all_ms in listed.items()},
         "pages_ms": pages,
+        "cpu_s": cpu,
         "web_start_mb": start_mb,
         "web_end_mb": end_mb,
         "web_after_ramp_mb": last_mb,
