@@ -25,6 +25,7 @@ from tests.stack.product import ROOT
 MIX = {"accept": 80, "reject": 10, "edit": 7, "skip": 3}
 WARM = "warm"  # the kind of what is not counted
 PATIENCE_S = 60
+KEEP_ALIVE_S = 60  # as browsers do: longer than anybody thinks, shorter than the server waits
 
 _CARD = {
     "instance": re.compile(r'data-instance="(\d+)"'),
@@ -148,7 +149,11 @@ class _Readers:
 
 def _client(url: str, cookie: str) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        base_url=url, cookies={SESSION_COOKIE: cookie}, timeout=PATIENCE_S, trust_env=False
+        base_url=url,
+        cookies={SESSION_COOKIE: cookie},
+        timeout=PATIENCE_S,
+        limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE_S),
+        trust_env=False,
     )
 
 
