@@ -43,7 +43,13 @@ def seed(database: Engine, instances: int, readers: int) -> Seeded:
         run = make_run(session, project, kind="generate", state="completed", total=instances)
         cookies = [_reader(session, project, number) for number in range(readers)]
         session.commit()
-        values = {"project": project.id, "ingest": ingest.id, "run": run.id, "instances": instances}
+        values = {
+            "project": project.id,
+            "ingest": ingest.id,
+            "run": run.id,
+            "instances": instances,
+            "readers": readers,
+        }
     with database.begin() as connection:
         # The rows refer to each other by construction; asking so again for each takes minutes.
         connection.execute(text("SET LOCAL session_replication_role = replica"))
@@ -179,7 +185,7 @@ _STATEMENTS = {
             WHERE project_id = :project) AS snippet""",
     "earlier decisions": """
         INSERT INTO decision (project_id, instance_id, person_id, stream, action, note, reason, revision, created_at)
-        SELECT :project, id, (SELECT min(id) FROM person WHERE name LIKE 'reader%') + id % 50, 'work',
+        SELECT :project, id, (SELECT min(id) FROM person WHERE name LIKE 'reader%') + id % :readers, 'work',
             CASE status WHEN 'accepted' THEN 'accept' ELSE 'reject' END, '',
             CASE status WHEN 'rejected' THEN 'incorrect' END, 0, now() - random() * interval '60 days'
         FROM instance WHERE project_id = :project AND status IN ('accepted', 'rejected')""",
