@@ -21,7 +21,7 @@ PATIENCE_S = 30
 BUSY_TRIES = 100  # while an abandoned request under the same key is still being answered
 WEIGHTS = {"accept": 62, "edit": 8, "reject": 18, "skip": 12}
 
-AHEAD = 0.25  # how often one more card is fetched
+AHEAD = 0.2  # how often one more card is fetched
 LATE = 0.05  # how often a reader takes a break over a card: long enough to lose it
 TWICE = 0.05  # how often a decision is sent once more, as by a double click
 UNDO = 0.05
@@ -52,7 +52,7 @@ class Reader:
         while not self._stop.exists():
             card = self._ask()
             if card is None:
-                time.sleep(self._chance.uniform(0.05, 0.15))
+                time.sleep(self._chance.uniform(0.1, 0.3))
                 continue
             ahead = self._ask(prefetch=True) if self._happens(AHEAD) else None
             if self._happens(LATE):
@@ -117,7 +117,7 @@ class Reader:
             answer = self._send(path, body, key)
             if answer.status != 409 or "Idempotency-Key" not in _detail(answer):
                 break
-            time.sleep(0.02)
+            time.sleep(0.1)
         return answer
 
     def _send(self, path: str, body: Any, key: str | None = None) -> Answer:
