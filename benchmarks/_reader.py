@@ -21,13 +21,13 @@ PATIENCE_S = 30
 BUSY_TRIES = 100  # while an abandoned request under the same key is still being answered
 WEIGHTS = {"accept": 62, "edit": 8, "reject": 18, "skip": 12}
 
-AHEAD = 0.2  # how often one more card is fetched
+AHEAD = 0.15  # how often one more card is fetched
 LATE = 0.05  # how often a reader takes a break over a card: long enough to lose it
 TWICE = 0.05  # how often a decision is sent once more, as by a double click
 UNDO = 0.05
 KEYED = 0.5  # how often a POST carries a key
-UNSEEN = 0.15  # how often its answer is not waited for, and it is sent again
-AGAIN = 0.2  # how often an answered one with a key is sent again
+UNSEEN = 0.1  # how often its answer is not waited for, and it is sent again
+AGAIN = 0.15  # how often an answered one with a key is sent again
 
 
 class Answer(NamedTuple):

@@ -90,11 +90,20 @@ def take(session: Session, person: Person, instance_id: int) -> Card:
 
 
 def keep_held(session: Session, project_id: int, person_id: int) -> None:
-    """Whoever reads on keeps what is fetched ahead of them, too; what has run out is not brought back."""
-    here = select(Instance.id).where(Instance.id == Lease.instance_id, Instance.project_id == project_id)
+    """Whoever reads on keeps what is fetched ahead of them, too; what has run out is not brought back.
+
+    Two tabs may do so at the same moment: both lock in one order, and before they renew the card on screen.
+    """
+    held = (
+        select(Lease.id)
+        .join(Instance, Instance.id == Lease.instance_id)
+        .where(Lease.person_id == person_id, Lease.expires_at > func.now(), Instance.project_id == project_id)
+        .order_by(Lease.id)
+        .with_for_update(of=Lease)
+    )
     session.execute(
         update(Lease)
-        .where(Lease.person_id == person_id, Lease.expires_at > func.now(), here.exists())
+        .where(Lease.id.in_(held))
         .values(expires_at=_lease_end())
         .execution_options(synchronize_session=False)
     )
