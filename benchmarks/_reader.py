@@ -56,8 +56,15 @@ class Reader:
                 continue
             ahead = self._ask(prefetch=True) if self._happens(AHEAD) else None
             if self._happens(LATE):
-                time.sleep(self._chance.uniform(0.1, 0.5))
+                self._take_a_break()
             self._decide(self._chance.choice([card, ahead or card]))
+
+    def _take_a_break(self) -> None:
+        """Asking in between keeps the card, if nobody was faster."""
+        time.sleep(self._chance.uniform(0.05, 0.3))
+        if self._happens(0.5):
+            self._ask()
+            time.sleep(self._chance.uniform(0.05, 0.3))
 
     def _ask(self, **body: Any) -> Any:
         """The card that is given, or None."""
