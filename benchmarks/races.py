@@ -52,7 +52,7 @@ class Size(NamedTuple):
     readers: int = 20
     instances: int = 500
     kills: int = 15
-    expiries: int = 40
+    expiries: int = 80
 
 
 class Reader(NamedTuple):
