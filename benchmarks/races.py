@@ -411,7 +411,7 @@ def faults(database: Engine, project_id: int, policy: Policy, readers: int, told
 # --- all runs ---------------------------------------------------------------------------------------------
 
 KINDS = ("given_twice", "too_many", "too_few", "wrong_status", "lost")
-SHOWN = ("decisions", "undone", "kills", "expired", "refused", *KINDS, "errors_5xx")
+SHOWN = ("decisions", "undone", "kills", "expired", "refused", *KINDS, "changed", "errors_5xx")
 
 
 def race(
@@ -446,6 +446,7 @@ def race(
         "refused": sum(told.refused().values()),
         "refused_409": told.refused(),
         **{kind: kinds[kind] for kind in KINDS},
+        "changed": told.changed,
         "errors_5xx": told.errors(),
         "broken": broken,
     }
