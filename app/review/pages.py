@@ -212,8 +212,8 @@ def discard_draft(desk: AskedDesk, instance_id: Number) -> Response:
 @router.post("/review/{instance_id}/renew", dependencies=readers, status_code=204)
 def renew(desk: AskedDesk, instance_id: Number, lease: Annotated[str, Form()]) -> None:
     """Sent by the lease clock while somebody is reading."""
-    leases.renew(desk.session, desk.person, instance_id, lease)
     leases.keep_held(desk.session, desk.project.id, desk.person.id)
+    leases.renew(desk.session, desk.person, instance_id, lease)
 
 
 def _next(desk: Desk) -> HTMLResponse:
