@@ -14,6 +14,7 @@ from app.console import model_pages, settings_pages
 from app.console import pages as console_pages
 from app.dashboard import api as dashboard_api
 from app.dashboard import pages as dashboard_pages
+from app.dashboard import quality_pages
 from app.discrimination import pages as discrimination_pages
 from app.export import api as export_api
 from app.export import pages as export_pages
@@ -39,6 +40,7 @@ from app.web.request_log import RequestLog
 
 PAGES = (
     dashboard_pages,
+    quality_pages,
     console_pages,
     model_pages,
     settings_pages,

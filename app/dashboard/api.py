@@ -1,15 +1,21 @@
-"""How good the machine's opinions are, as people's decisions tell. Counts; what is not measured says so."""
+"""How good the machine's opinions are, as people's decisions tell, and how far people agree. What is not measured says so."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.dashboard import queries
-from app.pipeline import Action
-from app.web.dependencies import DbSession, ReadProject
+from app.accounts.roles import role_in
+from app.dashboard import progress, queries, readings
+from app.dashboard.agreement import Estimate, Pattern, agreement, pairs
+from app.dashboard.progress import Period, Tallies
+from app.pipeline import Action, Role
+from app.web.dependencies import ApiCaller, DbSession, ReadProject
 from app.web.idempotency import api_router
 
 router = api_router(tags=["quality"])
+
+MOST_PAIRS = 500
 
 
 class ByVerdict(BaseModel):
@@ -34,8 +40,49 @@ class Overruled(BaseModel):
     decisions: int
 
 
+class Figure(BaseModel):
+    """A figure with its 95 % interval. No `value`: too few units, or undefined because all answers are the same."""
+
+    units: int
+    value: float | None = Field(examples=[0.71])
+    low: float | None = Field(examples=[0.62])
+    high: float | None = Field(examples=[0.79])
+
+
+class PairOfReaders(BaseModel):
+    people: tuple[str, str]
+    kappa: Figure = Field(description="Cohen's, over accept, edit and reject")
+
+
+class AgreementShape(BaseModel):
+    """Of readers who read the same instances blind. A unit: an instance in one round with two readings or more."""
+
+    units: int
+    share: Figure = Field(description="units whose readers all gave the same answer; Wilson's interval")
+    alpha: Figure = Field(
+        description="Krippendorff's, nominal, over accept, edit and reject; bootstrap interval"
+    )
+    alpha_kept: Figure = Field(description="the same over kept (accept, edit) and rejected")
+    pairs: list[PairOfReaders] = Field(description=f"the {MOST_PAIRS} pairs that share the most units")
+    pair_count: int = Field(description="pairs that share any")
+
+
+class Progress(BaseModel):
+    """Standing decisions of one person, made one by one; `bulk` is in none of the others."""
+
+    person: str
+    today: int = Field(description="accepted, edited or rejected since midnight (UTC)")
+    last_7_days: int
+    ever: int
+    accept: int
+    edit: int
+    reject: int
+    skip: int
+    bulk: int
+
+
 class Quality(BaseModel):
-    """Counts of what people decided; what is not measured yet says so."""
+    """Counts of what people decided, how far they agree; what is not measured yet says so."""
 
     decisions: list[ByVerdict] = Field(
         examples=[[{"verdict": "pass", "accept": 40, "edit": 6, "reject": 4, "skip": 1, "accept_rate": 0.92}]]
@@ -44,23 +91,57 @@ class Quality(BaseModel):
         examples=[[{"rule": "readable", "machine": "yes", "person": "no", "decisions": 2}]]
     )
     calibration: Literal["not yet"] = "not yet"
-    agreement: Literal["not yet"] = "not yet"
+    agreement: AgreementShape | None = Field(description="for administrators of the project, else null")
+    people: list[Progress] = Field(
+        description="everybody for administrators of the project, else only the caller"
+    )
     audit: Literal["not yet"] = "not yet"
 
 
 @router.get("/projects/{project}/quality")
-def quality(session: DbSession, project: ReadProject) -> Quality:
-    """People's decisions against the verdicts they saw."""
+def quality(session: DbSession, project: ReadProject, caller: ApiCaller) -> Quality:
+    """People's decisions against the verdicts they saw, and against each other's."""
     by_verdict: dict[str | None, dict[str, int]] = {}
     for verdict, action, number in queries.decisions_by_verdict(session, project.id):
         by_verdict.setdefault(verdict, dict.fromkeys(Action, 0))[Action(action)] = number
+    leads = role_in(session, caller, project.id) == Role.ADMIN
+    tallies = progress.tallies(session, project.id, Period.ALL)
+    names = {one.person_id: one.name for one in progress.readers(session, project.id, tallies)}
+    seen = names if leads else {caller.person.id: caller.person.name}
     return Quality(
         decisions=[_by_verdict(verdict, actions) for verdict, actions in by_verdict.items()],
         overruled=[
             Overruled(rule=rule, machine=machine, person=person, decisions=number)
             for rule, machine, person, number in queries.overruled_rules(session, project.id)
         ],
+        agreement=_agreement(readings.patterns(session, project.id, Period.ALL), names) if leads else None,
+        people=[_progress(tallies, person_id, name) for person_id, name in seen.items()],
     )
+
+
+def _agreement(patterns: Sequence[Pattern], names: Mapping[int, str]) -> AgreementShape:
+    figures = agreement(patterns)
+    closest, pair_count = pairs(patterns, MOST_PAIRS)
+    return AgreementShape(
+        units=figures.share.units,
+        share=_figure(figures.share),
+        alpha=_figure(figures.alpha),
+        alpha_kept=_figure(figures.alpha_kept),
+        pairs=[
+            PairOfReaders(people=(names[one.people[0]], names[one.people[1]]), kappa=_figure(one.kappa))
+            for one in closest
+        ],
+        pair_count=pair_count,
+    )
+
+
+def _figure(estimate: Estimate) -> Figure:
+    return Figure(**estimate._asdict())
+
+
+def _progress(tallies: Tallies, person_id: int, name: str) -> Progress:
+    tally = progress.of_person(tallies, person_id)._asdict()
+    return Progress(person=name, last_7_days=tally.pop("week"), **tally)
 
 
 def _by_verdict(verdict: str | None, actions: dict[str, int]) -> ByVerdict:

@@ -5,8 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse
 
-from app.errors import InvalidInput
-from app.pipeline import LANGUAGES
+from app.accounts.roles import Caller, role_in
+from app.accounts.service import person_numbered
+from app.errors import InvalidInput, NotFound
+from app.pipeline import LANGUAGES, Scope
 from app.review.overlap import Policy, Visible
 from app.review.policy import languages_of, policy_of, save_languages, save_policy
 from app.review.queries import reasons_given
@@ -51,6 +53,25 @@ def save_reading(
         errors = {error.field: str(error)}
         return render(request, "review/reading.html", status=422, policy=wanted, given=given, errors=errors)
     return see_other("/settings/reading", "Saved. It holds for what nobody has begun to read.")
+
+
+@router.post("/settings/reading/languages/{person_id}", dependencies=[require_role("admin")])
+def choose_languages_of(
+    session: DbSession,
+    project: CurrentProject,
+    person: CurrentPerson,
+    person_id: int,
+    languages: Annotated[list[str] | None, Form()] = None,
+) -> Response:
+    """A lead's choice for somebody of the project."""
+    reader = person_numbered(session, person_id)
+    if role_in(session, Caller(reader, Scope.ADMIN), project.id) is None:
+        raise NotFound(f"{reader.name} has no role in this project")
+    save_languages(session, person.id, project, person_id, languages or [])
+    chosen = languages_of(session, project.id, person_id)
+    return see_other(
+        "/quality", f"{reader.name} reads {', '.join(chosen) if chosen else 'every language'} now"
+    )
 
 
 @router.get("/review/languages", dependencies=[require_role("annotator")])

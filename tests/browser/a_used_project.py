@@ -1,6 +1,8 @@
 """A project in which everything has happened once, so that no page of it is empty."""
 
 from collections.abc import Sequence
+from datetime import timedelta
+from itertools import combinations
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -66,7 +68,7 @@ def use(session: Session, project: Project, person: Person) -> Ids:
     runs = [_generation(session, instances), _ingestion(session)]
     _release(session, project)
     _cover(session)
-    make_person(session, project=project)
+    _read_twice(session, instances[3:], [make_person(session, project=project) for _ in range(3)])
     session.add(Price(model="test", input_micro=150_000, output_micro=600_000))
     session.add(
         ApiToken(person_id=person.id, name="cluster", scope=Scope.REVIEW, prefix="bw_ab", token_hash="0")
@@ -116,6 +118,30 @@ def _decide(session: Session, instance: Instance, person: Person) -> Decision:
     session.add(decision)
     session.flush()
     return decision
+
+
+def _read_twice(session: Session, instances: Sequence[Instance], people: Sequence[Person]) -> None:
+    """Read by two of three people, over and over in new rounds: they disagree about one in five and about the last."""
+    answers = (Action.ACCEPT, Action.ACCEPT, Action.EDIT, Action.REJECT)
+    for number in range(100):
+        instance = instances[number % len(instances)]
+        instance.round = number // len(instances)
+        said = (answers[number % 4], answers[(number + (number % 5 == 4)) % 4])
+        for person, action in zip(list(combinations(people, 2))[number % 3], said, strict=True):
+            session.add(
+                Decision(
+                    project_id=instance.project_id,
+                    instance_id=instance.id,
+                    person_id=person.id,
+                    stream=Stream.WORK,
+                    action=action,
+                    revision=0,
+                    round=instance.round,
+                    leased_at=func.now() - timedelta(seconds=20 + number),
+                )
+            )
+    instance.status = InstanceStatus.DISPUTED
+    session.flush()
 
 
 def _generation(session: Session, instances: Sequence[Instance]) -> int:

@@ -2,10 +2,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.accounts.roles import Caller
 from app.dashboard import queries
 from app.dashboard.api import quality
 from app.dashboard.funnel import Step, funnel
-from app.pipeline import Action, InstanceStatus, RunKind, RunState, Verdict
+from app.pipeline import Action, InstanceStatus, RunKind, RunState, Scope, Verdict
 from app.storage.tables import Decision, Project, RuleOverride, RunCount, Selection
 from tests.factories import make_instance, make_person, make_pick, make_project, make_run, make_snippet
 from tests.review.review_cases import judged
@@ -113,7 +114,7 @@ def test_quality_counts_standing_decisions_by_the_verdict_that_was_on_screen(ses
     decided(3, Action.SKIP, fails)
     decided(4, Action.REJECT, fails, undone_at=overruling.created_at)
 
-    answer = quality(session, project)
+    answer = quality(session, project, Caller(person, Scope.READ))
 
     (by_fail,) = answer.decisions
     assert by_fail.model_dump() == {
@@ -127,4 +128,4 @@ def test_quality_counts_standing_decisions_by_the_verdict_that_was_on_screen(ses
     assert [one.model_dump() for one in answer.overruled] == [
         {"rule": "solves_it", "machine": "no", "person": "yes", "decisions": 1}
     ]
-    assert (answer.calibration, answer.agreement, answer.audit) == ("not yet", "not yet", "not yet")
+    assert (answer.calibration, answer.audit) == ("not yet", "not yet")
