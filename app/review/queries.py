@@ -122,7 +122,10 @@ def lock_next(session: Session, project_id: int, reader: Reader, filters: Filter
         .with_for_update(skip_locked=True, of=Instance)
         .execution_options(populate_existing=True)
     )
-    new = free.where(~answered_by(person_id)).order_by(Instance.priority, Instance.id)
+    # Either way all have the same `assigned_to`; named in the order, it lets Postgres walk along the index.
+    new = free.where(~answered_by(person_id)).order_by(
+        Instance.assigned_to, Instance.priority, Instance.id
+    )
     queues = [new.where(Instance.assigned_to == person_id)] if reader.has_own else []
     queues.append(new.where(Instance.assigned_to.is_(None)))
     if reader.skips_return:
@@ -212,7 +215,7 @@ def queue_of(session: Session, project_id: int, reader: Reader, filters: Filters
         *waiting,
         _is_mine(person_id),
         _reads(reader, filters),
-        *matching(filters._replace(status=None)),
+        *_wanted(session, project_id, filters),
     ]
 
     def count(*conditions: ColumnElement[bool]) -> int:
