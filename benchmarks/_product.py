@@ -100,8 +100,13 @@ def product_asking(server: ModelServer, in_flight: int) -> Generator[Product]:
 
 def llm_processes(product: Product) -> tuple[psutil.Process, list[psutil.Process]]:
     """The worker that asks models, and its children, which do so."""
-    parent = next(one for one in product.processes() if _part(one) == "workers")
+    parent = process_of(product, "workers")
     return parent, parent.children()
+
+
+def process_of(product: Product, part: str) -> psutil.Process:
+    """The first process of a part: web, workers, postgres ..."""
+    return next(one for one in product.processes() if _part(one) == part)
 
 
 @contextmanager
@@ -116,7 +121,7 @@ def database_of(product: Product) -> Generator[Engine]:
 def prepare(product: Product, project: str, picks: int) -> None:
     """A project with a selection of `picks` functions; no other project has the same code."""
     product.post("/api/v1/projects", 201, json={"name": project})
-    rows = jsonl(list(islice(_functions(project), picks + picks // 2 + 50)))
+    rows = jsonl(list(islice(functions(project), picks + picks // 2 + 50)))
     path = f"/api/v1/projects/{project}"
     product.finished(product.post(f"{path}/sources", 202, files={"file": ("rows.jsonl", rows)}))
     product.finished(product.post(f"{path}/selections", 202, json={"k": picks}))
@@ -129,7 +134,7 @@ def generate(product: Product, project: str, count: int, **asked: Any) -> int:
     return product.post(f"/api/v1/projects/{project}/generations", 202, json=body).json()["id"]
 
 
-def _functions(mark: str) -> Iterator[dict[str, Any]]:
+def functions(mark: str) -> Iterator[dict[str, Any]]:
     """Functions with docstrings of the standard library, as CodeSearchNet writes them, each with `mark` in it."""
     outside = {"test", "tests", "site-packages", "dist-packages", "idlelib", "lib2to3"}
     for path in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py")):
@@ -213,13 +218,13 @@ def steady_rate(finished: Sequence[float]) -> float:
     return (last - first) / (times[last] - times[first])
 
 
-def cpu_seconds(product: Product, server: ModelServer) -> dict[str, float]:
+def cpu_seconds(product: Product, server: ModelServer | None = None) -> dict[str, float]:
     """Processor time so far by part, of processes that ended meanwhile, too."""
     spent: dict[str, float] = dict.fromkeys(("workers", "web", "postgres", "redis", "rest"), 0.0)
     for process in product.processes():
         with contextlib.suppress(psutil.NoSuchProcess):
             spent[_part(process)] += sum(process.cpu_times()[:4])  # own and of ended children
-    return spent | {"model_server": sum(server.process.cpu_times()[:2])}
+    return spent | ({"model_server": sum(server.process.cpu_times()[:2])} if server else {})
 
 
 def _words(process: psutil.Process) -> list[str]:

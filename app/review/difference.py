@@ -6,44 +6,12 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import NamedTuple
 
-_MOST_COMPARED = 20_000  # characters of a line before and after; words are compared in quadratic time
+from rapidfuzz.distance import Levenshtein
 
 
 def edit_distance(old: str, new: str) -> int:
-    """Levenshtein distance in characters.
-
-    Bit-parallel (Hyyrö 2003, after Myers 1999): one column of the table is two whole numbers, so a text of
-    some thousand characters takes milliseconds.
-    """
-    old, new = _without_common_ends(old, new)
-    if not old or not new:
-        return len(old) + len(new)
-    at: dict[str, int] = {}
-    for row, character in enumerate(old):
-        at[character] = at.get(character, 0) | 1 << row
-    full, last = (1 << len(old)) - 1, 1 << (len(old) - 1)
-    rises, falls, distance = full, 0, len(old)
-    for character in new:
-        here = at.get(character, 0)
-        same = (((here & rises) + rises) ^ rises) | here | falls
-        right = falls | ~(same | rises) & full
-        left = rises & same
-        distance += bool(right & last) - bool(left & last)
-        right = right << 1 & full | 1
-        rises = left << 1 & full | ~(same | right) & full
-        falls = right & same
-    return distance
-
-
-def _without_common_ends(old: str, new: str) -> tuple[str, str]:
-    start = 0
-    shorter = min(len(old), len(new))
-    while start < shorter and old[start] == new[start]:
-        start += 1
-    end = 0
-    while end < shorter - start and old[-1 - end] == new[-1 - end]:
-        end += 1
-    return old[start : len(old) - end], new[start : len(new) - end]
+    """Levenshtein distance in characters."""
+    return Levenshtein.distance(old, new)
 
 
 class Word(NamedTuple):
@@ -62,7 +30,7 @@ def changed_lines(old: str, new: str) -> list[Line]:
     """Every line of both texts in reading order, removed before added, with the words that changed marked."""
     before, after = old.split("\n"), new.split("\n")
     lines: list[Line] = []
-    for kind, i, i_end, j, j_end in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
+    for kind, i, i_end, j, j_end in _blocks(before, after):
         if kind == "equal":
             lines += [Line(" ", (Word(text, False),)) for text in before[i:i_end]]
         else:
@@ -85,10 +53,8 @@ def _replaced(old: Sequence[str], new: Sequence[str]) -> list[Line]:
 
 
 def _changed_words(old: str, new: str) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
-    if len(old) + len(new) > _MOST_COMPARED:
-        return (Word(old, True),), (Word(new, True),)
     before, after = _words(old), _words(new)
-    blocks = SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes()
+    blocks = _blocks(before, after)
     return (
         tuple(
             Word("".join(before[i:i_end]), kind != "equal") for kind, i, i_end, _, _ in blocks if i < i_end
@@ -99,3 +65,30 @@ def _changed_words(old: str, new: str) -> tuple[tuple[Word, ...], tuple[Word, ..
 
 def _words(line: str) -> list[str]:
     return re.findall(r"\w+|\s+|[^\w\s]", line)
+
+
+def _blocks(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+    """(equal or not, from and to in `old`, from and to in `new`), in order.
+
+    What both begin and end with is set apart first: there is the most of it, and it is found in linear time.
+    Between, what is frequent in a long text is no anchor, or a text of nothing but braces would take minutes.
+    """
+    start, end = _common_ends(old, new)
+    between = SequenceMatcher(
+        a=old[start : len(old) - end], b=new[start : len(new) - end], autojunk=True
+    ).get_opcodes()
+    blocks = [("equal", 0, start, 0, start)] if start else []
+    blocks += [
+        (kind, i + start, i_end + start, j + start, j_end + start) for kind, i, i_end, j, j_end in between
+    ]
+    if end:
+        blocks.append(("equal", len(old) - end, len(old), len(new) - end, len(new)))
+    return blocks
+
+
+def _common_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
+    """How many items both begin with, and of the rest how many both end with."""
+    shorter = min(len(old), len(new))
+    start = next((at for at in range(shorter) if old[at] != new[at]), shorter)
+    left = shorter - start
+    return start, next((at for at in range(left) if old[-1 - at] != new[-1 - at]), left)

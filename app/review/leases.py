@@ -2,7 +2,8 @@
 
 A lease is a row with a token. Whoever decides shows the token; when another reader has taken the instance over,
 the token is gone and the decision is refused, whatever the clocks say. The row of the instance is locked first
-in every change, so that two readers never hold it and never decide on it together.
+in every change but a renewal, so that two readers never hold it and never decide on it together; `holder` waits
+for renewals.
 """
 
 import secrets
@@ -37,30 +38,38 @@ def next_card(
     *,
     stream: Stream = Stream.WORK,
     prefetch: bool = False,
+    beside: int | None = None,
     filters: Filters | None = None,
 ) -> Card | WhyEmpty:
     """What this person reads next: first what they hold already, then a new one of the queue.
 
-    With `prefetch` one more is held, and given. What is held but does not fit `filters` goes back.
+    With `prefetch` it is what comes after the first that they hold, with `beside` what comes after this
+    instance, whatever else they hold. What is held but does not fit `filters` goes back.
     """
     if stream is Stream.AUDIT:
         raise InvalidInput("there is no audit in this project to read for", "stream")
     filters = filters or Filters()
     held = _held(session, project.id, person.id, filters)
-    wanted = 1 if prefetch and held else 0
-    if len(held) > wanted:
-        card = held[wanted]
-        return Card(card.instance, renew(session, person, card.instance.id, card.lease.token))
+    if prefetch and beside is None and held:
+        beside = held[0].instance.id
+    for card in held:
+        if card.instance.id == beside:
+            continue
+        lease = _renewed(session, person.id, card.instance.id, card.lease.token)
+        if lease is not None:  # else it ran out just now, and another reader has it
+            return Card(card.instance, lease)
     reader = Reader(
         person.id,
         languages_of(session, project.id, person.id),
         policy_of(session, project.id).skips_return,
     )
     while (free := queries.lock_next(session, project.id, reader, filters)) is not None:
-        # The lock was free, but since the query's snapshot another reader may have been given the instance,
-        # or another tab of this one may have decided on it.
-        taken = queries.lease_of_another(session, free.id, person.id)
-        if taken is None and queries.reading_of(session, free, person.id) is None:
+        # The lock was free, but since the query's snapshot another reader or another tab of this one may have
+        # been given the instance, and have decided on it.
+        held_by = holder(session, free.id)
+        if held_by is not None and held_by.person_id == person.id:
+            return Card(free, held_by)
+        if held_by is None and queries.reading_of(session, free, person.id) is None:
             return Card(free, give_lease(session, free.id, person.id))
     return why_empty(queries.queue_of(session, project.id, reader, filters))
 
@@ -75,23 +84,47 @@ def take(session: Session, person: Person, instance_id: int) -> Card:
     ).one_or_none()
     if mine is not None:
         return Card(instance, renew(session, person, instance_id, mine.token))
-    if queries.lease_of_another(session, instance_id, person.id) is not None:
+    if holder(session, instance_id) is not None:
         raise Conflict(why_not(session, instance, person.id))
     return Card(instance, give_lease(session, instance_id, person.id))
 
 
+def keep_held(session: Session, project_id: int, person_id: int) -> None:
+    """Whoever reads on keeps what is fetched ahead of them, too; what has run out is not brought back.
+
+    Two tabs may do so at the same moment: both lock in one order, and before they renew the card on screen.
+    """
+    held = (
+        select(Lease.id)
+        .join(Instance, Instance.id == Lease.instance_id)
+        .where(Lease.person_id == person_id, Lease.expires_at > func.now(), Instance.project_id == project_id)
+        .order_by(Lease.id)
+        .with_for_update(of=Lease)
+    )
+    session.execute(
+        update(Lease)
+        .where(Lease.id.in_(held))
+        .values(expires_at=_lease_end())
+        .execution_options(synchronize_session=False)
+    )
+
+
 def renew(session: Session, person: Person, instance_id: int, token: str) -> Lease:
     """Hold an instance for another ten minutes. Raises Conflict when it is no longer this person's."""
-    lease = session.scalars(
+    lease = _renewed(session, person.id, instance_id, token)
+    if lease is None:
+        raise Conflict(why_not(session, queries.instance(session, instance_id), person.id))
+    return lease
+
+
+def _renewed(session: Session, person_id: int, instance_id: int, token: str) -> Lease | None:
+    return session.scalars(
         update(Lease)
-        .where(Lease.instance_id == instance_id, Lease.person_id == person.id, Lease.token == token)
+        .where(Lease.instance_id == instance_id, Lease.person_id == person_id, Lease.token == token)
         .values(expires_at=_lease_end())
         .returning(Lease)
         .execution_options(populate_existing=True)
     ).one_or_none()
-    if lease is None:
-        raise Conflict(why_not(session, queries.instance(session, instance_id), person.id))
-    return lease
 
 
 def _held(session: Session, project_id: int, person_id: int, filters: Filters) -> list[Card]:
@@ -105,9 +138,19 @@ def _held(session: Session, project_id: int, person_id: int, filters: Filters) -
     return fitting
 
 
-def give_lease(session: Session, instance_id: int, person_id: int, *, first: bool = False) -> Lease:
-    """A new lease on a locked instance that nobody else holds. With `first` it goes before all held already."""
+def holder(session: Session, instance_id: int) -> Lease | None:
+    """The lease that stands on a locked instance. Those that ran out are removed, which comes first.
+
+    The removal waits for a renewal that is under way. Looked at before it, such a lease would seem to be over;
+    after it, it stands.
+    """
     session.execute(delete(Lease).where(Lease.instance_id == instance_id, Lease.expires_at <= func.now()))
+    query = select(Lease).where(Lease.instance_id == instance_id)
+    return session.scalars(query.execution_options(populate_existing=True)).first()
+
+
+def give_lease(session: Session, instance_id: int, person_id: int, *, first: bool = False) -> Lease:
+    """A new lease on a locked instance without a `holder`. With `first` it goes before all held already."""
     earliest = select(func.min(Lease.leased_at)).where(Lease.person_id == person_id).scalar_subquery()
     before_all = func.coalesce(func.least(func.now(), earliest), func.now()) - _interval(seconds=1)
     return session.scalars(

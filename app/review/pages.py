@@ -82,21 +82,28 @@ AskedDesk = Annotated[Desk, Depends(_desk)]
 
 
 class Sent(NamedTuple):
-    """A form that came in. `again`: take the instance anew first, its lease was lost."""
+    """A form that came in. `again`: take the instance anew first, its lease was lost.
+
+    `ahead`: the instance whose card, fetched before, is on screen already.
+    """
 
     judgement: Judgement
     lease: str
     again: bool
+    ahead: int | None = None
 
 
 async def _sent(
-    request: Request, action: Annotated[Action, Form()], lease: Annotated[str, Form()] = ""
+    request: Request,
+    action: Annotated[Action, Form()],
+    lease: Annotated[str, Form()] = "",
+    ahead: Annotated[int | None, Form(ge=1, le=2**63 - 1)] = None,
 ) -> Sent:
     form = {name: typed(value) for name, value in (await request.form()).items() if isinstance(value, str)}
     edits = {name: form[name] for name in EDITABLE if name in form} if action == Action.EDIT else {}
     rules = {name[5:]: value for name, value in form.items() if name.startswith("rule.")}
     judgement = Judgement(action, form.get("reason"), form.get("note", ""), edits, rules)
-    return Sent(judgement, lease, "again" in form)
+    return Sent(judgement, lease, "again" in form, ahead)
 
 
 AskedDecision = Annotated[Sent, Depends(_sent)]
@@ -110,6 +117,15 @@ def review(desk: AskedDesk) -> HTMLResponse:
     return _next(desk)
 
 
+@router.post("/review/ahead", dependencies=readers)
+def ahead(desk: AskedDesk, shown: Annotated[int, Form(ge=1, le=2**63 - 1)]) -> Response:
+    """The card after the one on screen, held from now on: asked for by the script while somebody reads."""
+    answer = leases.next_card(desk.session, desk.project, desk.person, beside=shown, filters=desk.filters)
+    if isinstance(answer, WhyEmpty):
+        return Response(status_code=204)
+    return _show(desk, reading=queries.reading(desk.session, answer.instance), lease=answer.lease)
+
+
 @router.get("/review/decided/{decision_id}", dependencies=readers)
 def decided(desk: AskedDesk, decision_id: Number) -> HTMLResponse:
     """One of one's own last decisions, to look at and to take back."""
@@ -117,7 +133,7 @@ def decided(desk: AskedDesk, decision_id: Number) -> HTMLResponse:
     row = queries.instance(desk.session, decision.instance_id)
     return _show(
         desk,
-        reading=queries.reading(desk.session, row),
+        reading=queries.reading(desk.session, row, decision),
         decision=decision,
         overrides=queries.overrides_of(desk.session, decision_id),
     )
@@ -131,6 +147,8 @@ def decide(desk: AskedDesk, instance_id: Number, sent: AskedDecision) -> Respons
         service.decide(desk.session, desk.person, row.id, token, sent.judgement)
     except (Conflict, InvalidInput) as error:
         return _refused(desk, instance_id, sent, error)
+    if sent.ahead is not None:
+        return _stored(desk, sent.ahead)
     return _next(desk) if is_htmx(desk.request) else see_other(f"/review{query_of(desk.filters)}")
 
 
@@ -194,6 +212,7 @@ def discard_draft(desk: AskedDesk, instance_id: Number) -> Response:
 @router.post("/review/{instance_id}/renew", dependencies=readers, status_code=204)
 def renew(desk: AskedDesk, instance_id: Number, lease: Annotated[str, Form()]) -> None:
     """Sent by the lease clock while somebody is reading."""
+    leases.keep_held(desk.session, desk.project.id, desk.person.id)
     leases.renew(desk.session, desk.person, instance_id, lease)
 
 
@@ -202,6 +221,15 @@ def _next(desk: Desk) -> HTMLResponse:
     if isinstance(answer, WhyEmpty):
         return _show(desk, why=answer)
     return _show(desk, reading=queries.reading(desk.session, answer.instance), lease=answer.lease)
+
+
+def _stored(desk: Desk, shown: int) -> HTMLResponse:
+    """What a decision changed on the card that is on screen by now, and the card after that one."""
+    answer = leases.next_card(desk.session, desk.project, desk.person, beside=shown, filters=desk.filters)
+    found: dict[str, Any] = {}
+    if not isinstance(answer, WhyEmpty):
+        found = {"reading": queries.reading(desk.session, answer.instance), "lease": answer.lease}
+    return _show(desk, template="review/_stored.html", **found)
 
 
 def _refused(desk: Desk, instance_id: int, sent: Sent, error: DomainError) -> HTMLResponse:
@@ -218,7 +246,7 @@ def _refused(desk: Desk, instance_id: int, sent: Sent, error: DomainError) -> HT
     )
 
 
-def _show(desk: Desk, *, status: int = 200, **found: Any) -> HTMLResponse:
+def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found: Any) -> HTMLResponse:
     """The screen, or only its card for htmx. `found`: reading, lease, decision, overrides, why, sent, error."""
     nothing = dict.fromkeys(("reading", "lease", "decision", "overrides", "why", "sent", "error"))
     recent = queries.recent_decisions(desk.session, desk.project.id, desk.person.id, UNDO_DEPTH)
@@ -230,7 +258,7 @@ def _show(desk: Desk, *, status: int = 200, **found: Any) -> HTMLResponse:
     only_card = is_htmx(desk.request)
     return render(
         desk.request,
-        "review/_card.html" if only_card else "review/page.html",
+        template or ("review/_card.html" if only_card else "review/page.html"),
         status=status,
         **(nothing | found),
         draft=draft,

@@ -51,7 +51,7 @@ def held_by(person_id: int) -> ColumnElement[bool]:
     )
 
 
-def _answered_by(person_id: int, *actions: Action) -> ColumnElement[bool]:
+def answered_by(person_id: int, *actions: Action) -> ColumnElement[bool]:
     """This person has said something in the present round that stands; with actions, one of these."""
     answer = exists().where(
         Decision.instance_id == Instance.id,
@@ -101,12 +101,12 @@ def lock_next(session: Session, project_id: int, reader: Reader, filters: Filter
         .execution_options(populate_existing=True)
     )
     queues = [
-        free.where(owner, ~_answered_by(person_id)).order_by(Instance.priority, Instance.id)
+        free.where(owner, ~answered_by(person_id)).order_by(Instance.priority, Instance.id)
         for owner in (Instance.assigned_to == person_id, Instance.assigned_to.is_(None))
     ]
     if reader.skips_return:
         queues.append(
-            free.where(~_answered_by(person_id, *READINGS), _answered_by(person_id))
+            free.where(~answered_by(person_id, *READINGS), answered_by(person_id))
             .where(_is_mine(person_id))
             .order_by(_last_answer(person_id))
         )
@@ -170,7 +170,7 @@ def queue_of(session: Session, project_id: int, reader: Reader, filters: Filters
     """How the queue stands for a person, counted for real: asked only when there is nothing to give."""
     person_id = reader.person_id
     mine = and_(_is_mine(person_id), _reads(reader, filters), *matching(filters._replace(status=None)))
-    read = _answered_by(person_id, *READINGS)
+    read = answered_by(person_id, *READINGS)
     others = held_by_another(person_id)
 
     def of(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
@@ -183,7 +183,7 @@ def queue_of(session: Session, project_id: int, reader: Reader, filters: Filters
             of(_is_mine(person_id), ~_reads(reader, filters)),
             of(mine),
             of(mine, read),
-            of(mine, ~read, ~others, _answered_by(person_id)),
+            of(mine, ~read, ~others, answered_by(person_id)),
         ).select_from(Instance),
         filters,
     )
@@ -359,8 +359,12 @@ def opinions(session: Session, row: Instance) -> list[Standing]:
     ]
 
 
+def _revision_left_by(decision: Decision) -> int:
+    return decision.revision if decision.new_revision is None else decision.new_revision
+
+
 def _text_left_by(session: Session, row: Instance, decision: Decision) -> Text:
-    number = decision.revision if decision.new_revision is None else decision.new_revision
+    number = _revision_left_by(decision)
     return text_of(row) if number == row.revision else text_of_revision(session, row.id, number)
 
 
@@ -447,19 +451,23 @@ class Reading(NamedTuple):
     """What a reader sees of an instance. `model_text` is the machine's own where a person has changed it since."""
 
     instance: Instance
+    text: Text
     snippet: Snippet | None
     evidence: list[EvidenceShape]
     verdict: VerdictShape | None
     model_text: Text | None
 
 
-def reading(session: Session, row: Instance) -> Reading:
+def reading(session: Session, row: Instance, decision: Decision | None = None) -> Reading:
+    """The instance as it is; of one's own decision: as one left it."""
+    number = row.revision if decision is None else _revision_left_by(decision)
     return Reading(
         row,
+        text_of(row) if number == row.revision else text_of_revision(session, row.id, number),
         session.get(Snippet, row.snippet_id) if row.snippet_id else None,
         evidence(session, row.id),
         newest_verdict(session, row.id),
-        text_of_revision(session, row.id, 0) if row.revision else None,
+        text_of_revision(session, row.id, 0) if number else None,
     )
 
 

@@ -90,12 +90,8 @@ def undo(session: Session, person: Person, decision_id: int) -> Decision:
     elif instance.status == InstanceStatus.DISPUTED and instance.round == decision.round:
         instance.status = InstanceStatus.WAITING  # it was one skip too many; what others said meanwhile stays
     session.flush()
-    if (
-        instance.status == InstanceStatus.WAITING
-        and queries.lease_of_another(session, instance.id, person.id) is None
-    ):
-        session.execute(delete(Lease).where(Lease.instance_id == instance.id, Lease.person_id == person.id))
-        leases.give_lease(session, instance.id, person.id, first=True)
+    if instance.status == InstanceStatus.WAITING:
+        _put_first(session, instance, person)
     log(
         session,
         person.id,
@@ -105,6 +101,17 @@ def undo(session: Session, person: Person, decision_id: int) -> Decision:
         project_id=decision.project_id,
     )
     return decision
+
+
+def _put_first(session: Session, instance: Instance, person: Person) -> None:
+    """Give the instance to this person before all else, unless somebody reads it already."""
+    lease = leases.holder(session, instance.id)
+    if lease is not None and lease.person_id == person.id:
+        session.delete(lease)
+        session.flush()
+        lease = None
+    if lease is None:
+        leases.give_lease(session, instance.id, person.id, first=True)
 
 
 def _demand_undoable(session: Session, decision: Decision) -> None:

@@ -24,7 +24,8 @@ WORKERS = {
     "worker-cpu": f"{WORKER} --queues cpu --concurrency 1 --hostname cpu@%h",
 }
 BEAT = "-m celery -A workers.celery_app beat --pidfile= --loglevel WARNING --schedule"
-WEB = "-m uvicorn app.main:create_app --factory --no-access-log --timeout-graceful-shutdown 3"
+# A reader thinks for longer than the usual 5 s: the connection stays, and is not closed just as the decision comes.
+WEB = "-m uvicorn app.main:create_app --factory --no-access-log --timeout-graceful-shutdown 3 --timeout-keep-alive 75"
 DEMO = "-m app.cli demo"
 
 # Several processes share the cores already, so each does its arithmetic on one.

@@ -4,6 +4,9 @@ Pages:  def sources(request: Request, session: DbSession, project: CurrentProjec
         @router.post("/sources", dependencies=[require_role(Role.ADMIN)])
 API:    def runs(session: DbSession, project: ReadProject)           GET .../projects/{project}/runs
         def decide(session: DbSession, caller: ApiCaller, ...)       then `admit(session, caller, ...)`
+
+A plain `def` runs in a thread, for those that ask the database; what only looks at what is there already is `async`,
+which spares the way to a thread and back.
 """
 
 from collections.abc import Callable, Generator
@@ -61,14 +64,14 @@ async def checked_sign_in(
     return found
 
 
-def current_sign_in(request: Request, found: Annotated[SignedIn, Depends(checked_sign_in)]) -> SignedIn:
+async def current_sign_in(request: Request, found: Annotated[SignedIn, Depends(checked_sign_in)]) -> SignedIn:
     """A signed-in person who has chosen a password; anybody else is sent to do so."""
     if found.person.must_change_password:
         raise PasswordMustChange
     return found
 
 
-def current_person(found: Annotated[SignedIn, Depends(current_sign_in)]) -> Person:
+async def current_person(found: Annotated[SignedIn, Depends(current_sign_in)]) -> Person:
     return found.person
 
 
@@ -76,7 +79,7 @@ CurrentSignIn = Annotated[SignedIn, Depends(current_sign_in)]
 CurrentPerson = Annotated[Person, Depends(current_person)]
 
 
-def page_caller(person: CurrentPerson) -> Caller:
+async def page_caller(person: CurrentPerson) -> Caller:
     """A person at a page may do everything their roles allow."""
     return Caller(person, Scope.ADMIN)
 
@@ -117,7 +120,7 @@ def seen_project(
 MaybeProject = Annotated[SeenProject | None, Depends(seen_project)]
 
 
-def current_seen_project(seen: MaybeProject) -> SeenProject:
+async def current_seen_project(seen: MaybeProject) -> SeenProject:
     """As `seen_project`, for pages that mean nothing without a project."""
     if seen is None:
         raise NoProject
@@ -127,11 +130,11 @@ def current_seen_project(seen: MaybeProject) -> SeenProject:
 CurrentSeenProject = Annotated[SeenProject, Depends(current_seen_project)]
 
 
-def current_project(seen: CurrentSeenProject) -> Project:
+async def current_project(seen: CurrentSeenProject) -> Project:
     return seen.project
 
 
-def current_role(seen: CurrentSeenProject) -> Role:
+async def current_role(seen: CurrentSeenProject) -> Role:
     return seen.role
 
 
@@ -143,7 +146,7 @@ def require_role(least: Role | str) -> Any:
     """For `dependencies=[...]` of a page: at least this role in the current project, else 403."""
     needed = Role(least)
 
-    def check(role: CurrentRole) -> None:
+    async def check(role: CurrentRole) -> None:
         demand(role, needed)
 
     return Depends(check)

@@ -88,7 +88,10 @@ export function keepDraft(form, fields) {
   // Both texts stay at hand: one is shown, the other behind the button.
   offer.addEventListener("click", () => {
     const shown = typed();
-    for (const field of fields) field.value = other.texts[field.name];
+    for (const field of fields) {
+      field.value = other.texts[field.name];
+      field.dispatchEvent(new Event("change", { bubbles: true })); // its code editor shows it
+    }
     stop();
     if (other.version) {
       version.value = other.version;

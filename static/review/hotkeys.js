@@ -1,6 +1,9 @@
 // One key, one action. Off while somebody types, chooses or has a dialog open.
 
+import { stored } from "./ahead.js";
+
 const TYPING = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+const OF_THE_PAST = ["u", "k"];
 const ARROWS = { ArrowLeft: "k", ArrowRight: "j" };
 
 export function listen({ card, open, toggleDiff, toggleSnippet, toggleWrap }) {
@@ -13,6 +16,9 @@ export function listen({ card, open, toggleDiff, toggleSnippet, toggleWrap }) {
     w: toggleWrap,
   };
 
+  // While a decision is under way there is nothing to undo yet: the key waits for it.
+  const later = (key) => () => stored().then(() => press(card(), key)?.());
+
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && event.target.matches?.("#note")) card().focus();
@@ -20,7 +26,7 @@ export function listen({ card, open, toggleDiff, toggleSnippet, toggleWrap }) {
     // In code that scrolls sideways the arrows scroll.
     if (event.key in ARROWS && event.target.closest?.("pre")) return;
     const key = ARROWS[event.key] ?? event.key;
-    const act = actions[key] ?? press(card(), key);
+    const act = actions[key] ?? press(card(), key) ?? (OF_THE_PAST.includes(key) && later(key));
     if (!act) return;
     event.preventDefault();
     act();

@@ -1,5 +1,6 @@
 // The review screen. Everything here is a shortcut: each form and link works without it.
 
+import { fetchAhead, startAhead } from "./ahead.js";
 import { listen } from "./hotkeys.js";
 import { startEditor } from "./editor.js";
 import { startClock } from "./lease_clock.js";
@@ -73,8 +74,7 @@ document.addEventListener("click", (event) => {
 });
 
 // A new card: the focus goes to it, and its first line is read out.
-document.addEventListener("htmx:after:settle", () => {
-  if (!card() || card().dataset.dressed) return;
+function arrive() {
   dress();
   window.scrollTo(0, 0);
   const alert = card().querySelector("[role=alert]");
@@ -82,11 +82,25 @@ document.addEventListener("htmx:after:settle", () => {
     card().focus({ preventScroll: true });
   }
   document.getElementById("announce").textContent = alert ? alert.textContent : card().dataset.announce;
+}
+
+function show(next) {
+  card().replaceWith(next);
+  htmx.process(next);
+  arrive();
+}
+
+document.addEventListener("htmx:after:settle", () => {
+  if (!card() || card().dataset.dressed) return;
+  arrive();
+  fetchAhead(card);
 });
 
 document.documentElement.classList.add("js");
 dress();
 startReasons();
+startAhead(card, show);
+fetchAhead(card);
 listen({ card, open, toggleDiff, toggleSnippet, toggleWrap });
 if (!card().hasAttribute("data-editing")) card().focus({ preventScroll: true });
 keepGuidelineSeen();

@@ -1,5 +1,6 @@
 """The product in a thread with a database of its own, and a Chromium to look at it."""
 
+import re
 import shutil
 import socket
 import threading
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import pytest
 import uvicorn
 from fastapi import Request
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -25,6 +26,7 @@ from tests.factories import make_person, make_project, make_run
 
 PASSWORD = "correct horse battery"
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+_EXPECTED = re.compile(r"status of 409|net::ERR_FAILED")
 GUIDELINE = """# What we keep
 
 An instance is good when **somebody learns from it**: the instruction says what is wanted, the solution does it.
@@ -116,19 +118,32 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def await_stored(page: Page) -> None:
+    """The card that a decision leads to is painted at once; here the server has the decision, too."""
+    expect(page.get_by_text("storing", exact=True)).to_have_count(0)
+
+
 def complaints_of(page: Page) -> list[str]:
-    """What its scripts and its console complain about; grows while the page is used."""
+    """What its scripts and its console complain about; grows while the page is used.
+
+    A browser writes down every 409 and every request that a test cuts off; those are answers, no faults.
+    """
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "console",
         lambda message: (
             complaints.append(f"{message.text} {message.location}")
-            if message.type in ("error", "warning")
+            if message.type in ("error", "warning") and not _EXPECTED.search(message.text)
             else None
         ),
     )
     return complaints
+
+
+def editor_of(page: Page, label: str = "Solution") -> Locator:
+    """The code editor in place of a field. What is typed stands in the field too: `#text-solution`."""
+    return page.get_by_role("textbox", name=label, exact=True).and_(page.locator(".cm-content"))
 
 
 @pytest.fixture

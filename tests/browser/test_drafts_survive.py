@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import delete, select
 
 from app.storage.tables import Draft, Lease, Revision
-from tests.browser.conftest import Product
+from tests.browser.conftest import Product, await_stored, editor_of
 from tests.waiting import await_that
 
 pytestmark = pytest.mark.browser
@@ -41,9 +41,10 @@ def test_a_text_outlives_the_tab_and_the_lease_and_ends_in_the_decision(page: Pa
     expect(second.locator("#text-solution")).to_have_value(re.compile("^# mine\n"))
     second.close()
 
-    page.locator("#text-solution").focus()
+    editor_of(page).focus()
     page.keyboard.press("Control+Enter")
     expect(page.locator("#card")).not_to_have_attribute("data-instance", str(card))
+    await_stored(page)
     with product.sessions() as session:
         assert session.scalars(select(Draft)).all() == []
         newest = select(Revision.solution).order_by(Revision.number.desc(), Revision.id.desc()).limit(1)
@@ -62,18 +63,17 @@ def test_what_the_last_moment_held_is_sent_on_the_way_out(page: Page, product: P
 
 
 def test_of_two_tabs_both_texts_stay_at_hand(page: Page, product: Product) -> None:
-    solution = page.locator("#text-solution")
-    expect(solution).to_be_focused()
+    expect(editor_of(page)).to_be_focused()
     second = page.context.new_page()
     second.goto("/review")
     theirs, said = second.locator("#text-solution"), second.locator("#draft")
     expect(theirs).to_have_value(re.compile("^# first\n# last\n"))
 
     page.bring_to_front()
-    solution.press_sequentially("# newer\n")
+    editor_of(page).press_sequentially("# newer\n")
     expect(page.locator("#draft")).to_have_text(SAVED)
     second.bring_to_front()
-    theirs.press_sequentially("# stale\n")
+    editor_of(second).press_sequentially("# stale\n")
     expect(said).to_have_text(re.compile("^draft not saved: another tab saved"))
     assert _drafts(product)[0].startswith("# newer\n# first")
 
@@ -92,7 +92,7 @@ def test_without_a_lease_it_is_still_saved_and_discarding_shows_the_instance_as_
     original = solution.get_attribute("data-original")
     with product.sessions.begin() as session:
         session.execute(delete(Lease))
-    solution.press_sequentially("# no lease\n")
+    editor_of(page).press_sequentially("# no lease\n")
     expect(page.locator("#draft")).to_have_text(SAVED)
     assert _drafts(product)[0].startswith("# no lease\n")
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from app.pipeline import Action, InstanceStatus
 from app.storage.tables import Decision, GuidelineSeen, Instance, RuleOverride
-from tests.browser.conftest import Desk, Product
+from tests.browser.conftest import Desk, Product, await_stored, editor_of
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +25,7 @@ def _press_and_wait_for_another(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
     expect(page.locator("#card")).not_to_have_attribute("data-instance", str(before))
     expect(page.locator("#card")).to_be_focused()
+    await_stored(page)
 
 
 def test_four_decisions_by_keyboard_alone(page: Page, product: Product, desk: Desk) -> None:
@@ -40,10 +41,10 @@ def test_four_decisions_by_keyboard_alone(page: Page, product: Product, desk: De
 
     edited = _on_screen(page)
     page.keyboard.press("e")
-    expect(page.locator("#text-solution")).to_be_focused()
+    expect(editor_of(page)).to_be_focused()
     page.keyboard.type("# aejksux?1 are letters here\n")
     page.keyboard.press("Escape")
-    expect(page.locator("#text-solution")).not_to_be_visible()
+    expect(editor_of(page)).not_to_be_visible()
     page.keyboard.press("e")
     expect(page.locator("#text-solution")).to_have_value(re.compile("^# aejksux"))
     _press_and_wait_for_another(page, "Control+Enter")

@@ -7,14 +7,16 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
+from app.pipeline import Action
+from app.review.assign import assign
 from app.review.assignment import WhyEmpty
 from app.review.filters import Filters
 from app.review.leases import next_card
 from app.review.overlap import Policy
-from app.review.policy import languages_of, policy_of, save_languages
+from app.review.policy import languages_of, policy_of, save_languages, save_policy
 from app.storage.tables import Person, Project
 from tests.factories import make_person, make_project
-from tests.review.review_cases import card_for, instances_of
+from tests.review.review_cases import card_for, decide_next, instances_of, say
 
 
 @pytest.fixture
@@ -102,3 +104,49 @@ def test_leads_set_how_instances_are_read_and_a_wrong_share_says_so(
     assert (refused.status_code, taken.status_code) == (422, 303)
     assert "a percentage from 0 to 100" in refused.text
     assert policy_of(session, project.id) == Policy(10, 3, True, 0, "open", False)
+
+
+def test_leads_assign_what_matches_and_free_it_again(
+    session: Session, project: Project, ada: Person, client: TestClient, sit_down: Callable[[Person], str]
+) -> None:
+    lead, bob = make_person(session, "admin", project), make_person(session, project=project)
+    go, ruby = (instances_of(session, project, 1, language=language)[0] for language in ("go", "ruby"))
+    token = sit_down(lead)
+
+    def send(address: str, reader: int) -> int:
+        return client.post(address, data={"csrf_token": token, "reader": str(reader)}).status_code
+
+    assert send("/instances/assign?language=go", make_person(session, "viewer", project).id) == 422
+    assert send("/instances/assign?language=go", ada.id) == 303
+    assert (go.assigned_to, ruby.assigned_to) == (ada.id, None)
+    assert card_for(session, project, bob).instance.id == ruby.id
+    assert ada.name in client.get("/instances/assign").text
+
+    assert send("/instances/assign/free", ada.id) == 303
+    assert go.assigned_to is None
+
+
+def test_what_somebody_reads_or_has_answered_is_not_assigned(
+    session: Session, project: Project, ada: Person
+) -> None:
+    lead, bob = make_person(session, "admin", project), make_person(session, project=project)
+    instances_of(session, project, 3)
+    card_for(session, project, bob)
+    decide_next(session, project, ada, say(Action.SKIP, reason="unclear"))
+
+    given = assign(session, lead, project, Filters(), ada.id)
+
+    assert (given.rows, given.left_out) == (1, 2)
+
+
+def test_an_answer_of_the_assigned_reader_leaves_the_next_reading_to_everybody(
+    session: Session, project: Project, ada: Person
+) -> None:
+    lead, bob = make_person(session, "admin", project), make_person(session, project=project)
+    save_policy(session, lead.id, project, Policy(overlap_percent=100))
+    (only,) = instances_of(session, project, 1)
+    assign(session, lead, project, Filters(), ada.id)
+
+    decide_next(session, project, ada, say(Action.ACCEPT))
+
+    assert card_for(session, project, bob).instance.id == only.id

@@ -2,11 +2,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, select, text
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict
 from app.pipeline import Action, InstanceStatus
+from app.review import queries
 from app.review.assignment import WhyEmpty
 from app.review.filters import Filters
 from app.review.leases import Card, next_card, renew, take
@@ -25,6 +26,7 @@ from app.storage.tables import (
 )
 from tests.factories import make_instance, make_person, make_project
 from tests.review.review_cases import card_for, decide_next, instances_of, run_out, say
+from tests.waiting import await_that
 
 
 def test_the_lowest_priority_number_is_read_first_then_the_oldest(session: Session) -> None:
@@ -211,3 +213,63 @@ def test_readers_who_ask_at_the_same_moment_never_hold_the_same_instance(
     with Session(engine) as session:
         assert len(session.scalars(select(Lease.id)).all()) == 5
         assert len(session.scalars(select(Instance.id)).all()) == 5
+
+
+def test_another_tab_that_asks_at_the_same_moment_is_shown_the_same_card(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, ada = make_project(session), make_person(session)
+    first = instances_of(session, project, 2)[0]
+    given = card_for(session, project, ada)
+    seen_before = iter([[], first])  # the other tab's queries saw the time before
+    monkeypatch.setattr(queries, "open_leases", lambda *asked: next(seen_before))
+    monkeypatch.setattr(queries, "lock_next", lambda *asked: next(seen_before))
+
+    again = card_for(session, project, ada)
+
+    assert again.lease.token == given.lease.token
+
+
+def test_what_runs_out_while_it_is_renewed_is_given_to_nobody_else(
+    engine: Engine, crowd: tuple[Project, list[Person]]
+) -> None:
+    project, (ada, bob, *_) = crowd
+    with Session(engine, expire_on_commit=False) as session:
+        card = card_for(session, project, ada)
+        run_out(session, card.lease)
+        session.commit()
+
+    def ask() -> Card | WhyEmpty:
+        with Session(engine, expire_on_commit=False) as session:
+            answer = next_card(session, project, bob)
+            session.commit()
+        return answer
+
+    with Session(engine) as session, ThreadPoolExecutor(1) as pool:
+        renew(session, ada, card.instance.id, card.lease.token)
+        asked = pool.submit(ask)
+        await_that(lambda: _waits_for_a_lock(engine), within=10)
+        session.commit()
+        answer = asked.result(timeout=10)
+
+    assert isinstance(answer, Card)
+    assert answer.instance.id != card.instance.id
+
+
+def _waits_for_a_lock(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+
+def test_a_card_that_is_lost_at_the_moment_it_is_asked_for_gives_way_to_another(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, ada, bob = make_project(session), make_person(session), make_person(session)
+    instances_of(session, project, 2)
+    lost = card_for(session, project, ada)
+    seen_before = queries.open_leases(session, project.id, ada.id)
+    run_out(session, lost.lease)
+    assert card_for(session, project, bob).instance.id == lost.instance.id
+    monkeypatch.setattr(queries, "open_leases", lambda *asked: seen_before)
+
+    assert card_for(session, project, ada).instance.id != lost.instance.id

@@ -33,6 +33,14 @@ def test_a_diff_holds_both_texts_whole(old: str, new: str) -> None:
     assert side(" +") == new
 
 
+def test_a_text_of_nothing_but_braces_is_compared_in_time() -> None:
+    old, new = ["{", "}"] * 10_000, ["}", "{"] * 10_000  # a hundred million pairs of lines are alike
+
+    lines = changed_lines("\n".join(old), "\n".join(new))
+
+    assert ["".join(word.text for word in line.words) for line in lines if line.sign in " +"] == new
+
+
 def test_only_the_words_that_changed_are_marked() -> None:
     removed, added = changed_lines("return x + 1", "return x + 2")
 

@@ -1,0 +1,1 @@
+export { javaLanguage as language } from "@codemirror/lang-java";

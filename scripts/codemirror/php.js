@@ -1,0 +1,1 @@
+export { phpLanguage as language } from "@codemirror/lang-php";
