@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, extract, func, or_, select, true
+from sqlalchemy import ColumnElement, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.pipeline import HAVE_TEXT, Action, Role, Stream
@@ -198,7 +198,7 @@ def speeds(
 ) -> dict[int, Speed]:
     """By person, or of one. A reading begins when the instance was given, or when the decision before was made,
     whichever is later: the next instance is given while the present one is still being read."""
-    spent = extract("epoch", Decision.created_at - func.greatest(Decision.leased_at, _before()))
+    spent = func.date_part("epoch", Decision.created_at - func.greatest(Decision.leased_at, _before()))
     timed = (
         select(
             Decision.person_id,
@@ -234,7 +234,7 @@ def speeds(
 
 def _before() -> ColumnElement[datetime]:
     """When the same person decided the last time; what they took back since took its time, too."""
-    return func.lag(Decision.created_at).over(partition_by=Decision.person_id, order_by=Decision.id)
+    return func.lag(Decision.created_at).over(partition_by=Decision.person_id, order_by=Decision.created_at)
 
 
 def speed_visible(session: Session, project_id: int) -> bool:
