@@ -16,6 +16,7 @@ class Reader(NamedTuple):
     person_id: int
     languages: Sequence[str] = ()  # none: every language
     skips_return: bool = False  # what they skipped comes back when nothing else is left
+    has_own: bool = False  # something that waits is assigned to them
 
 
 class Queue(NamedTuple):

@@ -121,7 +121,7 @@ def _locked(
 
 
 def _add_decisions(session: Session, action: BulkAction, instance_ids: Sequence[int]) -> None:
-    guideline = queries.guideline_in_force(session, action.project_id)
+    version = queries.guideline_version(session, action.project_id)
     values = {
         "project_id": Instance.project_id,
         "instance_id": Instance.id,
@@ -132,7 +132,7 @@ def _add_decisions(session: Session, action: BulkAction, instance_ids: Sequence[
         "note": literal(action.note),
         "revision": Instance.revision,
         "verdict_id": _newest_verdict(),
-        "guideline_version": literal(guideline.version) if guideline else null(),
+        "guideline_version": null() if version is None else literal(version),
         "bulk_action_id": literal(action.id),
         "round": Instance.round,
         "before": func.jsonb_build_object(*_state(), "case", _case_in_bank()),

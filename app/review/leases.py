@@ -17,10 +17,9 @@ from sqlalchemy.orm import Session
 from app.errors import Conflict, InvalidInput, NotFound
 from app.pipeline import InstanceStatus, Stream
 from app.review import queries
-from app.review.assignment import LEASE_MINUTES, Reader, WhyEmpty, why_empty
+from app.review.assignment import LEASE_MINUTES, WhyEmpty, why_empty
 from app.review.filters import Filters
 from app.review.judgement import PAST
-from app.review.policy import languages_of, policy_of
 from app.storage.tables import Instance, Lease, Person, Project
 
 
@@ -58,11 +57,7 @@ def next_card(
         lease = _renewed(session, person.id, card.instance.id, card.lease.token)
         if lease is not None:  # else it ran out just now, and another reader has it
             return Card(card.instance, lease)
-    reader = Reader(
-        person.id,
-        languages_of(session, project.id, person.id),
-        policy_of(session, project.id).skips_return,
-    )
+    reader = queries.reader_of(session, project.id, person.id)
     while (free := queries.lock_next(session, project.id, reader, filters)) is not None:
         # The lock was free, but since the query's snapshot another reader or another tab of this one may have
         # been given the instance, and have decided on it.
@@ -175,9 +170,10 @@ def _interval(**parts: int) -> ColumnElement[timedelta]:
     return literal(timedelta(**parts), Interval)
 
 
-def locked(session: Session, instance_id: int) -> Instance:
+def locked(session: Session, instance_id: int, project_id: int | None = None) -> Instance:
+    """Raises NotFound, with a project also for an instance of another one."""
     instance = session.get(Instance, instance_id, with_for_update=True, populate_existing=True)
-    if instance is None:
+    if instance is None or project_id not in (None, instance.project_id):
         raise NotFound(f"there is no instance {instance_id}")
     return instance
 

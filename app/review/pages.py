@@ -141,10 +141,12 @@ def decided(desk: AskedDesk, decision_id: Number) -> HTMLResponse:
 
 @router.post("/review/{instance_id}/decide", dependencies=readers)
 def decide(desk: AskedDesk, instance_id: Number, sent: AskedDecision) -> Response:
-    row = queries.instance_in(desk.session, desk.project.id, instance_id)
+    token = sent.lease
     try:
-        token = leases.take(desk.session, desk.person, row.id).lease.token if sent.again else sent.lease
-        service.decide(desk.session, desk.person, row.id, token, sent.judgement)
+        if sent.again:
+            row = queries.instance_in(desk.session, desk.project.id, instance_id)
+            token = leases.take(desk.session, desk.person, row.id).lease.token
+        service.decide(desk.session, desk.person, instance_id, token, sent.judgement, desk.project.id)
     except (Conflict, InvalidInput) as error:
         return _refused(desk, instance_id, sent, error)
     if sent.ahead is not None:
@@ -264,7 +266,7 @@ def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found
         draft=draft,
         editing=sent.judgement.action == Action.EDIT if sent else asked_to_edit,
         steps=queries.steps_from(recent, decision.id if decision else None),
-        recent=[one.id for one in recent],
+        recent=recent,
         progress=queries.progress(desk.session, desk.project.id, desk.person.id),
         filters=desk.filters,
         query=query_of(desk.filters),

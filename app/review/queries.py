@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound
 from app.pipeline import Action, InstanceStatus, Stream
 from app.review.assignment import Queue, Reader
-from app.review.filters import MOST_COUNTED, Filters, matching
+from app.review.filters import Filters, ids_matching, matching
 from app.review.judgement import Text
 from app.review.overlap import Opinion
 from app.review.revisions import text_of, text_of_revision
@@ -27,6 +27,9 @@ from app.storage.tables import (
     Instance,
     Lease,
     Person,
+    Project,
+    ReaderLanguages,
+    ReviewPolicy,
     RuleAnswer,
     RuleOverride,
     Snippet,
@@ -81,6 +84,25 @@ def _of_instances(query: _Query, filters: Filters) -> _Query:
     return query.outerjoin(Snippet, Snippet.id == Instance.snippet_id) if filters.q else query
 
 
+def reader_of(session: Session, project_id: int, person_id: int) -> Reader:
+    """What is special about somebody who asks for something to read."""
+    own = select(Instance.id).where(*_waiting(project_id), Instance.assigned_to == person_id).exists()
+    languages, skips_return, has_own = session.execute(
+        select(ReaderLanguages.languages, ReviewPolicy.skips_return, own)
+        .select_from(Project)
+        .outerjoin(ReviewPolicy, ReviewPolicy.project_id == Project.id)
+        .outerjoin(
+            ReaderLanguages,
+            and_(ReaderLanguages.project_id == Project.id, ReaderLanguages.person_id == person_id),
+        )
+        .where(Project.id == project_id)
+    ).one()
+    return Reader(person_id, languages or (), bool(skips_return), has_own)
+
+
+MOST_FOUND = 1_000  # instances with a word: so many are sorted, more are met soon enough along the queue
+
+
 def lock_next(session: Session, project_id: int, reader: Reader, filters: Filters) -> Instance | None:
     """The instance that this person reads next, locked; those that somebody else is just taking are passed over.
 
@@ -91,7 +113,7 @@ def lock_next(session: Session, project_id: int, reader: Reader, filters: Filter
         _of_instances(select(Instance), filters)
         .where(
             *_waiting(project_id),
-            *matching(filters._replace(status=None)),
+            *_wanted(session, project_id, filters),
             _reads(reader, filters),
             ~held_by_another(person_id),
             ~held_by(person_id),
@@ -100,17 +122,29 @@ def lock_next(session: Session, project_id: int, reader: Reader, filters: Filter
         .with_for_update(skip_locked=True, of=Instance)
         .execution_options(populate_existing=True)
     )
-    queues = [
-        free.where(owner, ~answered_by(person_id)).order_by(Instance.priority, Instance.id)
-        for owner in (Instance.assigned_to == person_id, Instance.assigned_to.is_(None))
-    ]
+    new = free.where(~answered_by(person_id)).order_by(Instance.priority, Instance.id)
+    queues = [new.where(Instance.assigned_to == person_id)] if reader.has_own else []
+    queues.append(new.where(Instance.assigned_to.is_(None)))
     if reader.skips_return:
-        queues.append(
-            free.where(~answered_by(person_id, *READINGS), answered_by(person_id))
-            .where(_is_mine(person_id))
-            .order_by(_last_answer(person_id))
-        )
+        skipped = free.where(~answered_by(person_id, *READINGS), answered_by(person_id), _is_mine(person_id))
+        queues.append(skipped.order_by(_last_answer(person_id)))
     return next((found for query in queues if (found := session.scalars(query).one_or_none())), None)
+
+
+def _wanted(session: Session, project_id: int, filters: Filters) -> list[ColumnElement[bool]]:
+    """What the filter lets through; a rare word's instances by number, since a walk would pass all the others."""
+    filters = filters._replace(status=None)
+    if filters.q:
+        found = ids_matching(
+            session,
+            project_id,
+            filters._replace(status=InstanceStatus.WAITING),
+            limit=MOST_FOUND + 1,
+        )
+        numbers = session.scalars(found).all()
+        if len(numbers) <= MOST_FOUND:
+            return [Instance.id == func.any(numbers)]
+    return matching(filters)
 
 
 def _is_mine(person_id: int) -> ColumnElement[bool]:
@@ -167,79 +201,114 @@ def lease_of_another(session: Session, instance_id: int, person_id: int) -> tupl
 
 
 def queue_of(session: Session, project_id: int, reader: Reader, filters: Filters) -> Queue:
-    """How the queue stands for a person, counted for real: asked only when there is nothing to give."""
+    """How the queue stands for a person: asked only when there is nothing to give.
+
+    What matches is then in somebody's hands or answered by this person: it is counted from the leases and from
+    the person's own decisions, where a look at every instance would take seconds in a large project.
+    """
     person_id = reader.person_id
-    mine = and_(_is_mine(person_id), _reads(reader, filters), *matching(filters._replace(status=None)))
-    read = answered_by(person_id, *READINGS)
-    others = held_by_another(person_id)
+    waiting = _waiting(project_id)
+    mine = [
+        *waiting,
+        _is_mine(person_id),
+        _reads(reader, filters),
+        *matching(filters._replace(status=None)),
+    ]
 
-    def of(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
-        return func.count().filter(*conditions)
+    def count(*conditions: ColumnElement[bool]) -> int:
+        return session.scalar(select(func.count()).select_from(Instance).where(*conditions)) or 0
 
-    counts = _of_instances(
-        select(
-            func.count(),
-            of(~_is_mine(person_id)),
-            of(_is_mine(person_id), ~_reads(reader, filters)),
-            of(mine),
-            of(mine, read),
-            of(mine, ~read, ~others, answered_by(person_id)),
-        ).select_from(Instance),
-        filters,
+    in_my_hands = session.scalar(
+        select(func.count())
+        .select_from(Lease)
+        .join(Instance)
+        .where(*waiting, Lease.person_id == person_id, _open())
     )
-    waiting, assigned, other_languages, matching_count, read_count, skipped = session.execute(
-        counts.where(*_waiting(project_id), ~held_by(person_id))
-    ).one()
-    free_at = session.scalar(
+    with_others, free_at = session.execute(
         _of_instances(
-            select(func.min(Lease.expires_at)).join(Instance, Instance.id == Lease.instance_id), filters
-        ).where(*_waiting(project_id), mine, Lease.person_id != person_id, Lease.expires_at > func.now())
-    )
-    generating = select(func.count()).where(
-        Instance.project_id == project_id, Instance.status == InstanceStatus.GENERATING
-    )
+            select(func.count(Instance.id.distinct()), func.min(Lease.expires_at))
+            .select_from(Lease)
+            .join(Instance),
+            filters,
+        ).where(*mine, Lease.person_id != person_id, _open(), ~answered_by(person_id, *READINGS))
+    ).one()
+    read, skipped = _answers_standing(session, person_id, mine, filters)
+    if not (with_others or read or skipped) and session.scalar(
+        _of_instances(select(Instance.id), filters).where(*mine, ~held_by(person_id)).limit(1)
+    ):
+        with_others = 1  # it was free, but locked: somebody is being given it at this moment
     decided = exists().where(
         Instance.project_id == project_id,
         Instance.status.in_((InstanceStatus.ACCEPTED, InstanceStatus.REJECTED, InstanceStatus.WITHDRAWN)),
     )
     return Queue(
-        waiting=waiting,
-        assigned=assigned,
-        other_languages=other_languages,
-        matching=matching_count,
-        read=read_count,
-        with_others=matching_count - read_count - skipped,
+        waiting=count(*waiting) - (in_my_hands or 0),
+        assigned=count(*waiting, ~_is_mine(person_id)),
+        other_languages=count(*waiting, _is_mine(person_id), ~_reads(reader, filters)),
+        matching=read + with_others + skipped,
+        read=read,
+        with_others=with_others,
         skipped=skipped,
         free_at=free_at,
-        generating=session.scalar(generating) or 0,
+        generating=count(Instance.project_id == project_id, Instance.status == InstanceStatus.GENERATING),
         decided=bool(session.scalar(select(decided))),
     )
 
 
+def _open() -> ColumnElement[bool]:
+    return Lease.expires_at > func.now()
+
+
+def _answers_standing(
+    session: Session, person_id: int, mine: Sequence[ColumnElement[bool]], filters: Filters
+) -> tuple[int, int]:
+    """How many of the instances a person has decided on, and how many skipped that nobody holds."""
+    answers = (
+        _of_instances(
+            select(Instance.id, func.bool_or(Decision.action.in_(READINGS)).label("is_read"))
+            .select_from(Decision)
+            .join(Instance, (Instance.id == Decision.instance_id) & (Instance.round == Decision.round)),
+            filters,
+        )
+        .where(Decision.person_id == person_id, Decision.undone_at.is_(None), *mine, ~held_by(person_id))
+        .group_by(Instance.id)
+        .subquery()
+    )
+    held = exists().where(Lease.instance_id == answers.c.id, Lease.person_id != person_id, _open())
+    read, skipped = session.execute(
+        select(
+            func.count().filter(answers.c.is_read), func.count().filter(~answers.c.is_read, ~held)
+        ).select_from(answers)
+    ).one()
+    return read, skipped
+
+
+MOST_LEFT = 1_000  # a reader's day is shorter; every card counts them
+
+
 class Progress(NamedTuple):
-    """What the header of the card says. `remaining` stops counting at MOST_COUNTED + 1."""
+    """What the header of the card says. `remaining` stops counting at MOST_LEFT + 1."""
 
     mine_today: int
     remaining: int
 
 
 def progress(session: Session, project_id: int, person_id: int) -> Progress:
-    mine = select(func.count()).where(
-        Decision.project_id == project_id,
-        Decision.person_id == person_id,
-        Decision.created_at >= func.date_trunc("day", func.now()),
-        Decision.bulk_action_id.is_(None),
-        Decision.undone_at.is_(None),
-        Decision.action != Action.SKIP,
+    mine = (
+        select(func.count())
+        .where(
+            Decision.project_id == project_id,
+            Decision.person_id == person_id,
+            Decision.created_at >= func.date_trunc("day", func.now()),
+            Decision.bulk_action_id.is_(None),
+            Decision.undone_at.is_(None),
+            Decision.action != Action.SKIP,
+        )
+        .scalar_subquery()
     )
-    some_waiting = (
-        select(Instance.id)
-        .where(Instance.project_id == project_id, Instance.status == InstanceStatus.WAITING)
-        .limit(MOST_COUNTED + 1)
-        .subquery()
-    )
-    remaining = select(func.count()).select_from(some_waiting)
-    return Progress(session.scalar(mine) or 0, session.scalar(remaining) or 0)
+    some_waiting = select(Instance.id).where(*_waiting(project_id)).limit(MOST_LEFT + 1).subquery()
+    remaining = select(func.count()).select_from(some_waiting).scalar_subquery()
+    return Progress(*session.execute(select(mine, remaining)).one())
 
 
 # --- decisions --------------------------------------------------------------------------------------------
@@ -278,10 +347,13 @@ def overrides_of(session: Session, decision_id: int) -> dict[str, str]:
     return {one.rule: one.answer for one in rows}
 
 
-def recent_decisions(session: Session, project_id: int, person_id: int, depth: int) -> list[Decision]:
-    """This person's newest standing decisions of the work stream, newest first; those of a bulk action are not theirs."""
+def recent_decisions(session: Session, project_id: int, person_id: int, depth: int) -> Sequence[int]:
+    """The numbers of this person's newest standing decisions of the work stream, newest first.
+
+    Those of a bulk action are not theirs.
+    """
     query = (
-        select(Decision)
+        select(Decision.id)
         .where(
             Decision.project_id == project_id,
             Decision.person_id == person_id,
@@ -292,7 +364,7 @@ def recent_decisions(session: Session, project_id: int, person_id: int, depth: i
         .order_by(Decision.id.desc())
         .limit(depth)
     )
-    return list(session.scalars(query))
+    return session.scalars(query).all()
 
 
 def deciding(session: Session, instance_id: int, *, after: int = 0) -> tuple[Decision, str] | None:
@@ -378,6 +450,11 @@ def guideline_in_force(session: Session, project_id: int) -> Guideline | None:
     return session.scalars(query).one_or_none()
 
 
+def guideline_version(session: Session, project_id: int) -> int | None:
+    """The version in force, without its text."""
+    return session.scalar(select(func.max(Guideline.version)).where(Guideline.project_id == project_id))
+
+
 def guideline_version_seen(session: Session, project_id: int, person_id: int) -> int:
     """The newest version that the person has opened; 0 for none."""
     seen = session.get(GuidelineSeen, {"person_id": person_id, "project_id": project_id})
@@ -391,15 +468,14 @@ class Step(NamedTuple):
     newer: int | None
 
 
-def steps_from(recent: Sequence[Decision], decision_id: int | None) -> Step:
+def steps_from(recent: Sequence[int], decision_id: int | None) -> Step:
     """The decisions beside this one; beside the present card (None) there is only the newest."""
-    numbers = [one.id for one in recent]
     if decision_id is None:
-        return Step(numbers[0] if numbers else None, None)
-    if decision_id not in numbers:
+        return Step(recent[0] if recent else None, None)
+    if decision_id not in recent:
         return Step(None, 0)
-    at = numbers.index(decision_id)
-    return Step(numbers[at + 1] if at + 1 < len(numbers) else None, numbers[at - 1] if at else 0)
+    at = recent.index(decision_id)
+    return Step(recent[at + 1] if at + 1 < len(recent) else None, recent[at - 1] if at else 0)
 
 
 # --- one instance -----------------------------------------------------------------------------------------
@@ -431,20 +507,19 @@ def evidence(session: Session, instance_id: int) -> list[EvidenceShape]:
 
 def newest_verdict(session: Session, instance_id: int) -> VerdictShape | None:
     """The newest opinion with its rules: failed ones first, then passed, then unchecked."""
-    row = session.scalars(
-        select(VerdictRow)
-        .where(VerdictRow.instance_id == instance_id)
-        .order_by(VerdictRow.id.desc())
-        .limit(1)
-    ).one_or_none()
-    if row is None:
+    newest = select(func.max(VerdictRow.id)).where(VerdictRow.instance_id == instance_id).scalar_subquery()
+    found = session.execute(
+        select(VerdictRow, RuleAnswer)
+        .outerjoin(RuleAnswer, RuleAnswer.verdict_id == VerdictRow.id)
+        .where(VerdictRow.id == newest)
+        .order_by(RuleAnswer.id)
+    ).all()
+    if not found:
         return None
-    answers = session.scalars(
-        select(RuleAnswer).where(RuleAnswer.verdict_id == row.id).order_by(RuleAnswer.id)
-    )
     order = {"no": 0, "yes": 1}
-    rules = sorted((RuleShape.model_validate(one) for one in answers), key=lambda r: order.get(r.answer, 2))
-    return VerdictShape.model_validate({**columns_of(row), "rules": rules})
+    answers = (RuleShape.model_validate(answer) for _, answer in found if answer)  # invalid ones have none
+    rules = sorted(answers, key=lambda rule: order.get(rule.answer, 2))
+    return VerdictShape.model_validate({**columns_of(found[0][0]), "rules": rules})
 
 
 class Reading(NamedTuple):

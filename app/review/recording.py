@@ -48,7 +48,6 @@ def write_down(
     project = session.get_one(Project, instance.project_id)
     verdict = queries.newest_verdict(session, instance.id)
     rules = verdict.rules if verdict else []
-    guideline = queries.guideline_in_force(session, project.id)
     before = text_of(instance)
     judgement = judgement._replace(
         reason=checked_reason(judgement, project.reasons), note=checked_note(judgement)
@@ -66,7 +65,7 @@ def write_down(
         revision=instance.revision,
         new_revision=keep_revision(session, instance, person.id, after) if after != before else None,
         verdict_id=verdict.id if verdict else None,
-        guideline_version=guideline.version if guideline else None,
+        guideline_version=queries.guideline_version(session, project.id),
         round=instance.round,
         before=state_of(instance),
         **values,

@@ -28,14 +28,22 @@ from app.storage.tables import Decision, GuidelineSeen, Instance, Lease, Person
 # --- decisions --------------------------------------------------------------------------------------------
 
 
-def decide(session: Session, person: Person, instance_id: int, token: str, judgement: Judgement) -> Decision:
+def decide(
+    session: Session,
+    person: Person,
+    instance_id: int,
+    token: str,
+    judgement: Judgement,
+    project_id: int | None = None,
+) -> Decision:
     """Store what a person says about an instance they hold.
 
     Raises:
+        NotFound: there is no such instance, or not in this project.
         Conflict: somebody else holds it, or it is decided; says who.
         InvalidInput: names the field.
     """
-    instance = leases.locked(session, instance_id)
+    instance = leases.locked(session, instance_id, project_id)
     lease = leases.demand_lease(session, instance, person, token)
     policy = policy_of(session, instance.project_id)
     said = write_down(session, person, instance, judgement, leased_at=lease.leased_at)
@@ -122,7 +130,7 @@ def _demand_undoable(session: Session, decision: Decision) -> None:
     if decision.bulk_action_id is not None:
         raise Conflict(f"decision {decision.id} is undone with all of bulk action {decision.bulk_action_id}")
     recent = queries.recent_decisions(session, decision.project_id, decision.person_id, UNDO_DEPTH)
-    if decision.id not in [one.id for one in recent]:
+    if decision.id not in recent:
         raise Conflict(f"only your last {UNDO_DEPTH} decisions can be undone")
     later = queries.deciding(session, decision.instance_id, after=decision.id)
     if later is not None:

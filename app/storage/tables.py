@@ -461,6 +461,8 @@ class Instance(_Numbered, _Created, Base):
         UniqueConstraint("run_id", "pick_id", "task", "candidate"),
         Index("ix_instance_project_id_status_id", "project_id", "status", "id"),
         Index("ix_instance_project_id_id", "project_id", "id"),
+        # Any of these left out is skipped over: each has few values.
+        Index("ix_instance_filters", "project_id", "status", "verdict", "task", "language", "id"),
         Index("ix_instance_project_id_text_hash", "project_id", "text_hash"),
         Index("ix_instance_accepted", "run_id", postgresql_where=text("status = 'accepted'")),
         # One queue for everybody (assigned to nobody) and one for each person with instances of their own.
@@ -718,6 +720,7 @@ class Decision(_Numbered, _Created, Base):
             postgresql_where=text("bulk_action_id IS NULL"),
         ),
         Index("ix_decision_project_id_created_at", "project_id", "created_at"),
+        Index("ix_decision_answer", "person_id", "instance_id", postgresql_where=text("undone_at IS NULL")),
         Index("ix_decision_reason", "project_id", "reason", postgresql_where=text("reason IS NOT NULL")),
         Index(
             "ix_decision_bulk_action_id",

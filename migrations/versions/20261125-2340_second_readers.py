@@ -61,6 +61,9 @@ def upgrade() -> None:
         ["project_id", "id"],
         postgresql_where=sa.text("status = 'disputed'"),
     )
+    op.create_index(
+        "ix_instance_filters", "instance", ["project_id", "status", "verdict", "task", "language", "id"]
+    )
     op.add_column("decision", sa.Column("round", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column(
         "decision", sa.Column("is_adjudication", sa.Boolean(), server_default="false", nullable=False)
@@ -72,14 +75,22 @@ def upgrade() -> None:
         ["project_id", "reason"],
         postgresql_where=sa.text("reason IS NOT NULL"),
     )
+    op.create_index(
+        "ix_decision_answer",
+        "decision",
+        ["person_id", "instance_id"],
+        postgresql_where=sa.text("undone_at IS NULL"),
+    )
 
 
 def downgrade() -> None:
     """What waits for an adjudicator waits for a reader again."""
     op.execute("UPDATE instance SET status = 'waiting' WHERE status = 'disputed'")
+    op.drop_index("ix_decision_answer", "decision")
     op.drop_index("ix_decision_reason", "decision")
     for column in ("leased_at", "is_adjudication", "round"):
         op.drop_column("decision", column)
+    op.drop_index("ix_instance_filters", "instance")
     op.drop_index("ix_instance_disputed", "instance")
     op.drop_index("ix_instance_queue", "instance")
     op.create_index(

@@ -359,7 +359,7 @@ def test_the_last_ten_decisions_are_those_made_one_by_one(
     own = decide_next(session, project, lead, say(Action.ACCEPT))
     do(session, lead, project, Move.ACCEPT)
 
-    assert [one.id for one in recent_decisions(session, project.id, lead.id, 10)] == [own.id]
+    assert recent_decisions(session, project.id, lead.id, 10) == [own.id]
     assert progress(session, project.id, lead.id).mine_today == 1
     in_bulk = session.scalars(select(Decision.id).where(Decision.bulk_action_id.is_not(None))).first()
     assert in_bulk is not None
