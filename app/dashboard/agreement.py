@@ -26,10 +26,10 @@ KEPT_OR_REJECTED = np.array([[1, 0], [1, 0], [0, 1]])
 """(3, 2): the two answers that the three of ANSWERS come to."""
 
 FEWEST_UNITS = 20
-"""Below, no figure is given: at 10 units a "95 %" interval held the true alpha in 71 to 86 of 100 simulated
-projects, at 20 in about 90, and it is as wide as the whole range that matters."""
+"""Below, no figure is given. In simulated projects a "95 %" interval held the true alpha in 71 to 86 of 100 at 10
+units, where it is often undefined and 0.8 wide; in 82 to 93 at 20, in 94 at 100."""
 
-DRAWS = 2_000
+DRAWS = 1_000
 SEED = 1
 """The same readings always give the same interval."""
 

@@ -15,7 +15,7 @@ from app.web.idempotency import api_router
 
 router = api_router(tags=["quality"])
 
-MOST_PAIRS = 500
+MOST_PAIRS = 200
 
 
 class ByVerdict(BaseModel):

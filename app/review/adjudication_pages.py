@@ -1,4 +1,4 @@
-"""What readers disagree about, side by side, and the adjudicator's word. Every form works without JavaScript."""
+"""What readers disagree about, side by side, and the adjudicator's word. Touches the browser; every form works without JavaScript."""
 
 from typing import Annotated, Any
 

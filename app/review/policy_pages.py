@@ -1,4 +1,4 @@
-"""Settings of reading: for the project, and which languages a person reads."""
+"""Settings of reading: for the project, and which languages a person reads. Touches the browser."""
 
 from typing import Annotated
 

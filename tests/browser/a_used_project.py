@@ -137,7 +137,8 @@ def _read_twice(session: Session, instances: Sequence[Instance], people: Sequenc
                     action=action,
                     revision=0,
                     round=instance.round,
-                    leased_at=func.now() - timedelta(seconds=20 + number),
+                    created_at=func.now() - timedelta(minutes=100 - number),
+                    leased_at=func.now() - timedelta(minutes=100 - number, seconds=20 + number % 7),
                 )
             )
     instance.status = InstanceStatus.DISPUTED

@@ -117,6 +117,8 @@ def test_a_decision_takes_from_the_one_before_and_a_long_pause_counts_ten_minute
 ) -> None:
     start = datetime.now(UTC) - timedelta(hours=6)
     given = start  # all of them at once, as the next ones are while the present one is being read
+    unknown = instances_of(session, project, 1)[0]  # nobody knows when its reading began
+    decided(session, unknown, ada, Action.ACCEPT, created_at=start - timedelta(hours=1))
     for instance, after_s in zip(instances_of(session, project, 3), (20, 60, 9_000), strict=True):
         decided(
             session,
