@@ -7,7 +7,7 @@ person, so that the lower of its scope and the person's role counts.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import Forbidden, NotFound
@@ -76,16 +76,18 @@ def demand(role: Role, least: Role) -> None:
         raise Forbidden(f"this needs the role {least}; yours is {role} here")
 
 
+_SEEN_PROJECTS = (
+    select(Project, Membership.role)
+    .join(Membership, or_(Membership.project_id.is_(None), Membership.project_id == Project.id))
+    .where(Membership.person_id == bindparam("person_id"))
+    .order_by(Project.name, Project.id)
+)
+
+
 def seen_projects(session: Session, caller: Caller) -> list[SeenProject]:
     """Every project the caller may see with the role there, by name."""
-    query = (
-        select(Project, Membership.role)
-        .join(Membership, or_(Membership.project_id.is_(None), Membership.project_id == Project.id))
-        .where(Membership.person_id == caller.person.id)
-        .order_by(Project.name, Project.id)
-    )
     roles: dict[Project, list[str]] = {}
-    for project, role in session.execute(query):
+    for project, role in session.execute(_SEEN_PROJECTS, {"person_id": caller.person.id}):
         roles.setdefault(project, []).append(role)
     seen = [(project, _limited(caller, given)) for project, given in roles.items()]
     return [SeenProject(project, role) for project, role in seen if role is not None]

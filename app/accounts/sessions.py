@@ -6,7 +6,7 @@ The cookie holds 256 random bits; the database only their hash, so that a stolen
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from app.accounts.secrets import hash_of, new_secret
@@ -37,18 +37,21 @@ def open_session(session: Session, person: Person) -> str:
     return cookie.secret
 
 
+_HELD_BY = (
+    select(Person, SignIn, func.now() - SignIn.last_seen_at)
+    .join(SignIn, SignIn.person_id == Person.id)
+    .where(
+        SignIn.token_hash == bindparam("token_hash"),
+        SignIn.expires_at > func.now(),
+        SignIn.last_seen_at > func.now() - IDLE,
+        Person.active,
+    )
+)
+
+
 def session_of(session: Session, cookie: str) -> SignedIn | None:
     """Who holds this cookie; None when it is unknown, too old, unused too long, or the person inactive."""
-    row = session.execute(
-        select(Person, SignIn, func.now() - SignIn.last_seen_at)
-        .join(SignIn, SignIn.person_id == Person.id)
-        .where(
-            SignIn.token_hash == hash_of(cookie),
-            SignIn.expires_at > func.now(),
-            SignIn.last_seen_at > func.now() - IDLE,
-            Person.active,
-        )
-    ).one_or_none()
+    row = session.execute(_HELD_BY, {"token_hash": hash_of(cookie)}).one_or_none()
     if row is None:
         return None
     person, sign_in, unseen = row

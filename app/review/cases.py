@@ -9,6 +9,18 @@ from app.review.revisions import text_of
 from app.storage.tables import Exemplar, Instance, RunExemplar
 
 
+def frozen_by_a_run() -> ColumnElement[bool]:
+    return exists().where(RunExemplar.exemplar_id == Exemplar.id)
+
+
+_ADD = insert(Exemplar)
+_ADD_OR_REPLACE = _ADD.on_conflict_do_update(
+    index_elements=[Exemplar.project_id, Exemplar.content_hash],
+    set_={name: getattr(_ADD.excluded, name) for name in ("is_good", "analysis", "origin", "instance_id")},
+    where=~frozen_by_a_run(),
+)
+
+
 def keep_case(session: Session, instance: Instance, case: Case | None) -> None:
     """Add the case, or put this judgement in the place of an earlier one of the same text.
 
@@ -21,15 +33,7 @@ def keep_case(session: Session, instance: Instance, case: Case | None) -> None:
         "instance_id": instance.id,
         "origin": "person",
     }
-    session.execute(
-        insert(Exemplar)
-        .values(columns)
-        .on_conflict_do_update(
-            index_elements=[Exemplar.project_id, Exemplar.content_hash],
-            set_={key: columns[key] for key in ("is_good", "analysis", "origin", "instance_id")},
-            where=~frozen_by_a_run(),
-        )
-    )
+    session.execute(_ADD_OR_REPLACE, columns)
 
 
 def forget_case(session: Session, instance: Instance) -> bool:
@@ -42,7 +46,3 @@ def forget_case(session: Session, instance: Instance) -> bool:
     )
     session.execute(delete(Exemplar).where(*same, ~frozen_by_a_run()))
     return session.scalar(select(Exemplar.id).where(*same)) is None
-
-
-def frozen_by_a_run() -> ColumnElement[bool]:
-    return exists().where(RunExemplar.exemplar_id == Exemplar.id)

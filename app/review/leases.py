@@ -10,7 +10,7 @@ import secrets
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Interval, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, Interval, bindparam, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -133,33 +133,23 @@ def _held(session: Session, project_id: int, person_id: int, filters: Filters) -
     return fitting
 
 
+_RUN_OUT = delete(Lease).where(Lease.instance_id == bindparam("instance_id"), Lease.expires_at <= func.now())
+_ON_INSTANCE = (
+    select(Lease)
+    .where(Lease.instance_id == bindparam("instance_id"))
+    .execution_options(populate_existing=True)
+)
+
+
 def holder(session: Session, instance_id: int) -> Lease | None:
     """The lease that stands on a locked instance. Those that ran out are removed, which comes first.
 
     The removal waits for a renewal that is under way. Looked at before it, such a lease would seem to be over;
     after it, it stands.
     """
-    session.execute(delete(Lease).where(Lease.instance_id == instance_id, Lease.expires_at <= func.now()))
-    query = select(Lease).where(Lease.instance_id == instance_id)
-    return session.scalars(query.execution_options(populate_existing=True)).first()
-
-
-def give_lease(session: Session, instance_id: int, person_id: int, *, first: bool = False) -> Lease:
-    """A new lease on a locked instance without a `holder`. With `first` it goes before all held already."""
-    earliest = select(func.min(Lease.leased_at)).where(Lease.person_id == person_id).scalar_subquery()
-    before_all = func.coalesce(func.least(func.now(), earliest), func.now()) - _interval(seconds=1)
-    return session.scalars(
-        insert(Lease)
-        .values(
-            instance_id=instance_id,
-            person_id=person_id,
-            stream=Stream.WORK,
-            token=secrets.token_urlsafe(24),
-            leased_at=before_all if first else func.now(),
-            expires_at=_lease_end(),
-        )
-        .returning(Lease)
-    ).one()
+    asked = {"instance_id": instance_id}
+    session.execute(_RUN_OUT, asked, execution_options={"synchronize_session": False})
+    return session.scalars(_ON_INSTANCE, asked).first()
 
 
 def _lease_end() -> ColumnElement[object]:
@@ -168,6 +158,20 @@ def _lease_end() -> ColumnElement[object]:
 
 def _interval(**parts: int) -> ColumnElement[timedelta]:
     return literal(timedelta(**parts), Interval)
+
+
+_GIVE = insert(Lease).values(stream=Stream.WORK, expires_at=_lease_end()).returning(Lease)
+
+
+def give_lease(session: Session, instance_id: int, person_id: int, *, first: bool = False) -> Lease:
+    """A new lease on a locked instance without a `holder`. With `first` it goes before all held already."""
+    asked = {"instance_id": instance_id, "person_id": person_id, "token": secrets.token_urlsafe(24)}
+    lease = session.scalars(_GIVE, [asked]).one()
+    if first:
+        earliest = select(func.min(Lease.leased_at)).where(Lease.person_id == person_id).scalar_subquery()
+        lease.leased_at = earliest - _interval(seconds=1)
+        session.flush()
+    return lease
 
 
 def locked(session: Session, instance_id: int, project_id: int | None = None) -> Instance:

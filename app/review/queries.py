@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
@@ -21,6 +33,7 @@ from app.review.shapes import (
 )
 from app.storage.tables import (
     Decision,
+    Draft,
     Evidence,
     Guideline,
     GuidelineSeen,
@@ -37,24 +50,30 @@ from app.storage.tables import (
 )
 
 _Query = TypeVar("_Query", bound=Select[*tuple[Any, ...]])
+# What every decision asks is put together once: building such a statement takes longer than Postgres does with it.
+_PROJECT, _PERSON, _INSTANCE = (
+    bindparam(name, type_=BigInteger) for name in ("project_id", "person_id", "instance_id")
+)
+_Id = int | BindParameter[int]
+READINGS = (Action.ACCEPT, Action.EDIT, Action.REJECT)
 
 # --- the queue --------------------------------------------------------------------------------------------
 
 
-def held_by_another(person_id: int) -> ColumnElement[bool]:
+def held_by_another(person_id: _Id) -> ColumnElement[bool]:
     """Another person has a lease on the instance that has not run out."""
     return exists().where(
         Lease.instance_id == Instance.id, Lease.person_id != person_id, Lease.expires_at > func.now()
     )
 
 
-def held_by(person_id: int) -> ColumnElement[bool]:
+def held_by(person_id: _Id) -> ColumnElement[bool]:
     return exists().where(
         Lease.instance_id == Instance.id, Lease.person_id == person_id, Lease.expires_at > func.now()
     )
 
 
-def answered_by(person_id: int, *actions: Action) -> ColumnElement[bool]:
+def answered_by(person_id: _Id, *actions: Action) -> ColumnElement[bool]:
     """This person has said something in the present round that stands; with actions, one of these."""
     answer = exists().where(
         Decision.instance_id == Instance.id,
@@ -65,10 +84,7 @@ def answered_by(person_id: int, *actions: Action) -> ColumnElement[bool]:
     return answer.where(Decision.action.in_(actions)) if actions else answer
 
 
-READINGS = (Action.ACCEPT, Action.EDIT, Action.REJECT)
-
-
-def _waiting(project_id: int) -> list[ColumnElement[bool]]:
+def _waiting(project_id: _Id) -> list[ColumnElement[bool]]:
     return [Instance.project_id == project_id, Instance.status == InstanceStatus.WAITING]
 
 
@@ -84,23 +100,58 @@ def _of_instances(query: _Query, filters: Filters) -> _Query:
     return query.outerjoin(Snippet, Snippet.id == Instance.snippet_id) if filters.q else query
 
 
+def _is_mine(person_id: _Id) -> ColumnElement[bool]:
+    return or_(Instance.assigned_to.is_(None), Instance.assigned_to == person_id)
+
+
+def _last_answer(person_id: _Id) -> ColumnElement[int]:
+    return (
+        select(func.max(Decision.id))
+        .where(Decision.instance_id == Instance.id, Decision.person_id == person_id)
+        .correlate(Instance)
+        .scalar_subquery()
+    )
+
+
+_READER = (
+    select(
+        ReaderLanguages.languages,
+        ReviewPolicy.skips_return,
+        select(Instance.id).where(*_waiting(_PROJECT), Instance.assigned_to == _PERSON).exists(),
+    )
+    .select_from(Project)
+    .outerjoin(ReviewPolicy, ReviewPolicy.project_id == Project.id)
+    .outerjoin(
+        ReaderLanguages,
+        and_(ReaderLanguages.project_id == Project.id, ReaderLanguages.person_id == _PERSON),
+    )
+    .where(Project.id == _PROJECT)
+)
+
+
 def reader_of(session: Session, project_id: int, person_id: int) -> Reader:
     """What is special about somebody who asks for something to read."""
-    own = select(Instance.id).where(*_waiting(project_id), Instance.assigned_to == person_id).exists()
-    languages, skips_return, has_own = session.execute(
-        select(ReaderLanguages.languages, ReviewPolicy.skips_return, own)
-        .select_from(Project)
-        .outerjoin(ReviewPolicy, ReviewPolicy.project_id == Project.id)
-        .outerjoin(
-            ReaderLanguages,
-            and_(ReaderLanguages.project_id == Project.id, ReaderLanguages.person_id == person_id),
-        )
-        .where(Project.id == project_id)
-    ).one()
+    found = session.execute(_READER, {"project_id": project_id, "person_id": person_id}).one()
+    languages, skips_return, has_own = found
     return Reader(person_id, languages or (), bool(skips_return), has_own)
 
 
 MOST_FOUND = 1_000  # instances with a word: so many are sorted, more are met soon enough along the queue
+
+_FREE = (
+    select(Instance)
+    .where(*_waiting(_PROJECT), ~held_by_another(_PERSON), ~held_by(_PERSON))
+    .limit(1)
+    .with_for_update(skip_locked=True, of=Instance)
+    .execution_options(populate_existing=True)
+)
+# Either way all have the same `assigned_to`; named in the order, it lets Postgres walk along the index.
+_NEW = _FREE.where(~answered_by(_PERSON)).order_by(Instance.assigned_to, Instance.priority, Instance.id)
+_OWN = _NEW.where(Instance.assigned_to == _PERSON)
+_EVERYBODYS = _NEW.where(Instance.assigned_to.is_(None))
+_SKIPPED = _FREE.where(~answered_by(_PERSON, *READINGS), answered_by(_PERSON), _is_mine(_PERSON)).order_by(
+    _last_answer(_PERSON)
+)
 
 
 def lock_next(session: Session, project_id: int, reader: Reader, filters: Filters) -> Instance | None:
@@ -108,30 +159,15 @@ def lock_next(session: Session, project_id: int, reader: Reader, filters: Filter
 
     What is assigned to them comes first, what they skipped last, if at all.
     """
-    person_id = reader.person_id
-    free = (
-        _of_instances(select(Instance), filters)
-        .where(
-            *_waiting(project_id),
-            *_wanted(session, project_id, filters),
-            _reads(reader, filters),
-            ~held_by_another(person_id),
-            ~held_by(person_id),
-        )
-        .limit(1)
-        .with_for_update(skip_locked=True, of=Instance)
-        .execution_options(populate_existing=True)
-    )
-    # Either way all have the same `assigned_to`; named in the order, it lets Postgres walk along the index.
-    new = free.where(~answered_by(person_id)).order_by(
-        Instance.assigned_to, Instance.priority, Instance.id
-    )
-    queues = [new.where(Instance.assigned_to == person_id)] if reader.has_own else []
-    queues.append(new.where(Instance.assigned_to.is_(None)))
+    queues = [_OWN] if reader.has_own else []
+    queues.append(_EVERYBODYS)
     if reader.skips_return:
-        skipped = free.where(~answered_by(person_id, *READINGS), answered_by(person_id), _is_mine(person_id))
-        queues.append(skipped.order_by(_last_answer(person_id)))
-    return next((found for query in queues if (found := session.scalars(query).one_or_none())), None)
+        queues.append(_SKIPPED)
+    if any(filters) or reader.languages:
+        wanted = (*_wanted(session, project_id, filters), _reads(reader, filters))
+        queues = [_of_instances(query, filters).where(*wanted) for query in queues]
+    who = {"project_id": project_id, "person_id": reader.person_id}
+    return next((found for query in queues if (found := session.scalars(query, who).one_or_none())), None)
 
 
 def _wanted(session: Session, project_id: int, filters: Filters) -> list[ColumnElement[bool]]:
@@ -150,39 +186,28 @@ def _wanted(session: Session, project_id: int, filters: Filters) -> list[ColumnE
     return matching(filters)
 
 
-def _is_mine(person_id: int) -> ColumnElement[bool]:
-    return or_(Instance.assigned_to.is_(None), Instance.assigned_to == person_id)
-
-
-def _last_answer(person_id: int) -> ColumnElement[int]:
-    return (
-        select(func.max(Decision.id))
-        .where(Decision.instance_id == Instance.id, Decision.person_id == person_id)
-        .correlate(Instance)
-        .scalar_subquery()
-    )
-
-
 class OpenLease(NamedTuple):
     instance: Instance
     lease: Lease
 
 
+_OPEN_LEASES = (
+    select(Instance, Lease)
+    .join(Lease, Lease.instance_id == Instance.id)
+    .where(
+        Lease.person_id == _PERSON,
+        Lease.stream == Stream.WORK,
+        Lease.expires_at > func.now(),
+        *_waiting(_PROJECT),
+    )
+    .order_by(Lease.leased_at, Lease.id)
+)
+
+
 def open_leases(session: Session, project_id: int, person_id: int) -> list[OpenLease]:
     """What this person holds in the work stream and nobody decided meanwhile, the longest held first."""
-    query = (
-        select(Instance, Lease)
-        .join(Lease, Lease.instance_id == Instance.id)
-        .where(
-            Lease.person_id == person_id,
-            Lease.stream == Stream.WORK,
-            Lease.expires_at > func.now(),
-            Instance.project_id == project_id,
-            Instance.status == InstanceStatus.WAITING,
-        )
-        .order_by(Lease.leased_at, Lease.id)
-    )
-    return [OpenLease(instance, lease) for instance, lease in session.execute(query)]
+    found = session.execute(_OPEN_LEASES, {"project_id": project_id, "person_id": person_id})
+    return [OpenLease(instance, lease) for instance, lease in found]
 
 
 def fits(session: Session, instance_id: int, filters: Filters) -> bool:
@@ -296,22 +321,24 @@ class Progress(NamedTuple):
     remaining: int
 
 
-def progress(session: Session, project_id: int, person_id: int) -> Progress:
-    mine = (
-        select(func.count())
-        .where(
-            Decision.project_id == project_id,
-            Decision.person_id == person_id,
-            Decision.created_at >= func.date_trunc("day", func.now()),
-            Decision.bulk_action_id.is_(None),
-            Decision.undone_at.is_(None),
-            Decision.action != Action.SKIP,
-        )
-        .scalar_subquery()
+_MINE_TODAY = (
+    select(func.count())
+    .where(
+        Decision.project_id == _PROJECT,
+        Decision.person_id == _PERSON,
+        Decision.created_at >= func.date_trunc("day", func.now()),
+        Decision.bulk_action_id.is_(None),
+        Decision.undone_at.is_(None),
+        Decision.action != Action.SKIP,
     )
-    some_waiting = select(Instance.id).where(*_waiting(project_id)).limit(MOST_LEFT + 1).subquery()
-    remaining = select(func.count()).select_from(some_waiting).scalar_subquery()
-    return Progress(*session.execute(select(mine, remaining)).one())
+    .scalar_subquery()
+)
+_SOME_WAITING = select(Instance.id).where(*_waiting(_PROJECT)).limit(MOST_LEFT + 1).subquery()
+_PROGRESS = select(_MINE_TODAY, select(func.count()).select_from(_SOME_WAITING).scalar_subquery())
+
+
+def progress(session: Session, project_id: int, person_id: int) -> Progress:
+    return Progress(*session.execute(_PROGRESS, {"project_id": project_id, "person_id": person_id}).one())
 
 
 # --- decisions --------------------------------------------------------------------------------------------
@@ -350,24 +377,27 @@ def overrides_of(session: Session, decision_id: int) -> dict[str, str]:
     return {one.rule: one.answer for one in rows}
 
 
+_RECENT = (
+    select(Decision.id)
+    .where(
+        Decision.project_id == _PROJECT,
+        Decision.person_id == _PERSON,
+        Decision.stream == Stream.WORK,
+        Decision.bulk_action_id.is_(None),
+        Decision.undone_at.is_(None),
+    )
+    .order_by(Decision.id.desc())
+    .limit(bindparam("depth", type_=BigInteger))
+)
+
+
 def recent_decisions(session: Session, project_id: int, person_id: int, depth: int) -> Sequence[int]:
     """The numbers of this person's newest standing decisions of the work stream, newest first.
 
     Those of a bulk action are not theirs.
     """
-    query = (
-        select(Decision.id)
-        .where(
-            Decision.project_id == project_id,
-            Decision.person_id == person_id,
-            Decision.stream == Stream.WORK,
-            Decision.bulk_action_id.is_(None),
-            Decision.undone_at.is_(None),
-        )
-        .order_by(Decision.id.desc())
-        .limit(depth)
-    )
-    return session.scalars(query).all()
+    asked = {"project_id": project_id, "person_id": person_id, "depth": depth}
+    return session.scalars(_RECENT, asked).all()
 
 
 def deciding(session: Session, instance_id: int, *, after: int = 0) -> tuple[Decision, str] | None:
@@ -388,21 +418,24 @@ def deciding(session: Session, instance_id: int, *, after: int = 0) -> tuple[Dec
     return (row[0], row[1]) if row else None
 
 
+_READING_OF = (
+    select(Decision)
+    .where(
+        Decision.instance_id == _INSTANCE,
+        Decision.person_id == _PERSON,
+        Decision.round == bindparam("round", type_=BigInteger),
+        Decision.action.in_(READINGS),
+        Decision.undone_at.is_(None),
+    )
+    .order_by(Decision.id.desc())
+    .limit(1)
+)
+
+
 def reading_of(session: Session, row: Instance, person_id: int) -> Decision | None:
     """What this person has said about the instance in the present round, skips apart."""
-    query = (
-        select(Decision)
-        .where(
-            Decision.instance_id == row.id,
-            Decision.person_id == person_id,
-            Decision.round == row.round,
-            Decision.action.in_(READINGS),
-            Decision.undone_at.is_(None),
-        )
-        .order_by(Decision.id.desc())
-        .limit(1)
-    )
-    return session.scalars(query).one_or_none()
+    asked = {"instance_id": row.id, "person_id": person_id, "round": row.round}
+    return session.scalars(_READING_OF, asked).one_or_none()
 
 
 class Standing(NamedTuple):
@@ -458,6 +491,26 @@ def guideline_version(session: Session, project_id: int) -> int | None:
     return session.scalar(select(func.max(Guideline.version)).where(Guideline.project_id == project_id))
 
 
+class OnScreen(NamedTuple):
+    """What a reader decides under: by numbers, without the texts."""
+
+    guideline_version: int | None
+    verdict_id: int | None
+    has_draft: bool
+
+
+_ON_SCREEN = select(
+    select(func.max(Guideline.version)).where(Guideline.project_id == _PROJECT).scalar_subquery(),
+    select(func.max(VerdictRow.id)).where(VerdictRow.instance_id == _INSTANCE).scalar_subquery(),
+    select(Draft.person_id).where(Draft.person_id == _PERSON, Draft.instance_id == _INSTANCE).exists(),
+)
+
+
+def on_screen(session: Session, row: Instance, person_id: int) -> OnScreen:
+    asked = {"project_id": row.project_id, "instance_id": row.id, "person_id": person_id}
+    return OnScreen(*session.execute(_ON_SCREEN, asked).one())
+
+
 def guideline_version_seen(session: Session, project_id: int, person_id: int) -> int:
     """The newest version that the person has opened; 0 for none."""
     seen = session.get(GuidelineSeen, {"person_id": person_id, "project_id": project_id})
@@ -500,23 +553,33 @@ def instance_in(session: Session, project_id: int, instance_id: int) -> Instance
     return found
 
 
+_EVIDENCE = (
+    select(Evidence.kind, Evidence.revision, Evidence.result, Evidence.detail, Evidence.created_at)
+    .where(Evidence.instance_id == _INSTANCE)
+    .order_by(Evidence.revision, Evidence.kind)
+)
+
+
 def evidence(session: Session, instance_id: int) -> list[EvidenceShape]:
     """What was checked mechanically, by revision and kind."""
-    query = (
-        select(Evidence).where(Evidence.instance_id == instance_id).order_by(Evidence.revision, Evidence.kind)
+    found = session.execute(_EVIDENCE, {"instance_id": instance_id})
+    return [EvidenceShape.model_validate(row) for row in found]
+
+
+_NEWEST_VERDICT = (
+    select(VerdictRow, RuleAnswer)
+    .outerjoin(RuleAnswer, RuleAnswer.verdict_id == VerdictRow.id)
+    .where(
+        VerdictRow.id
+        == select(func.max(VerdictRow.id)).where(VerdictRow.instance_id == _INSTANCE).scalar_subquery()
     )
-    return [EvidenceShape.model_validate(row) for row in session.scalars(query)]
+    .order_by(RuleAnswer.id)
+)
 
 
 def newest_verdict(session: Session, instance_id: int) -> VerdictShape | None:
     """The newest opinion with its rules: failed ones first, then passed, then unchecked."""
-    newest = select(func.max(VerdictRow.id)).where(VerdictRow.instance_id == instance_id).scalar_subquery()
-    found = session.execute(
-        select(VerdictRow, RuleAnswer)
-        .outerjoin(RuleAnswer, RuleAnswer.verdict_id == VerdictRow.id)
-        .where(VerdictRow.id == newest)
-        .order_by(RuleAnswer.id)
-    ).all()
+    found = session.execute(_NEWEST_VERDICT, {"instance_id": instance_id}).all()
     if not found:
         return None
     order = {"no": 0, "yes": 1}

@@ -1,8 +1,9 @@
 """Writing down what a person says, and what it means for the instance. Touches the tables; the row is locked before."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
@@ -22,6 +23,7 @@ from app.review.judgement import (
     checked_text,
 )
 from app.review.revisions import keep_revision, set_text, text_of
+from app.review.shapes import RuleShape
 from app.storage.tables import Decision, Instance, Lease, Person, Project, RuleOverride
 
 STATE = ("status", "round", "readings", "readings_wanted")
@@ -46,8 +48,8 @@ def write_down(
         InvalidInput: names the field.
     """
     project = session.get_one(Project, instance.project_id)
-    verdict = queries.newest_verdict(session, instance.id)
-    rules = verdict.rules if verdict else []
+    seen = queries.on_screen(session, instance, person.id)
+    rules = _rules_in_question(session, instance, judgement)
     before = text_of(instance)
     judgement = judgement._replace(
         reason=checked_reason(judgement, project.reasons), note=checked_note(judgement)
@@ -64,8 +66,8 @@ def write_down(
         note=judgement.note,
         revision=instance.revision,
         new_revision=keep_revision(session, instance, person.id, after) if after != before else None,
-        verdict_id=verdict.id if verdict else None,
-        guideline_version=queries.guideline_version(session, project.id),
+        verdict_id=seen.verdict_id,
+        guideline_version=seen.guideline_version,
         round=instance.round,
         before=state_of(instance),
         **values,
@@ -75,7 +77,7 @@ def write_down(
     session.add_all(
         RuleOverride(decision_id=decision.id, rule=rule, answer=answer) for rule, answer in overrides.items()
     )
-    if judgement.action != Action.SKIP:
+    if seen.has_draft and judgement.action != Action.SKIP:
         drop_draft(session, person.id, instance.id)
     log(
         session,
@@ -86,6 +88,17 @@ def write_down(
         project_id=project.id,
     )
     return Said(decision, after, case_of(judgement, before, after, rules))
+
+
+def _rules_in_question(session: Session, instance: Instance, judgement: Judgement) -> Sequence[RuleShape]:
+    """Those of the verdict, where somebody overrules one, or a rejection says which fail."""
+    if not judgement.rules and judgement.action is not Action.REJECT:
+        return ()
+    verdict = queries.newest_verdict(session, instance.id)
+    return verdict.rules if verdict else ()
+
+
+_END_LEASES = delete(Lease).where(Lease.instance_id == bindparam("instance_id"))
 
 
 def conclude(session: Session, instance: Instance, said: Said) -> None:
@@ -112,7 +125,9 @@ def begin_round(instance: Instance) -> None:
 
 
 def end_leases(session: Session, instance_id: int) -> None:
-    session.execute(delete(Lease).where(Lease.instance_id == instance_id))
+    session.execute(
+        _END_LEASES, {"instance_id": instance_id}, execution_options={"synchronize_session": False}
+    )
 
 
 # --- the state that an undo brings back -------------------------------------------------------------------
