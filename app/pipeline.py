@@ -108,6 +108,10 @@ class Action(StrEnum):
     SKIP = "skip"
 
 
+READINGS = (Action.ACCEPT, Action.EDIT, Action.REJECT)
+"""The actions that answer what an instance is worth."""
+
+
 class Move(StrEnum):
     """What is done in bulk with every instance that has text. Single decisions know no withdrawal: see `Action`."""
 

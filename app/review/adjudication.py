@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.accounts.log import log
 from app.errors import Conflict, InvalidInput
 from app.pipeline import Action, InstanceStatus, Move, Stream
-from app.review import leases, queries
+from app.review import decision_queries, leases
 from app.review.filters import MOST_COUNTED
 from app.review.judgement import Judgement, checked_note
 from app.review.recording import begin_round, conclude, state_of, write_down
@@ -165,6 +165,6 @@ def _disputed(session: Session, person: Person, instance_id: int, seen: int | No
     return instance
 
 
-def disagreeing(found: Sequence[queries.Standing]) -> bool:
+def disagreeing(found: Sequence[decision_queries.Standing]) -> bool:
     """At least two keep it, with different texts: worth a diff between them."""
     return len({one.opinion.text for one in found if one.opinion.action != Action.REJECT}) > 1

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, DomainError, InvalidInput
 from app.pipeline import Action
-from app.review import adjudication, queries
+from app.review import adjudication, decision_queries, queries
 from app.review.difference import changed_lines
 from app.review.fields import fields_of
 from app.review.judgement import EDITABLE, PAST, Judgement, Text
@@ -93,7 +93,7 @@ def _judgement(
         return Judgement(Action(choice), reason, note, {}, {})
     if choice == Action.EDIT:
         return Judgement(Action.EDIT, reason, note, text._asdict(), {})
-    taken = {f"take.{one.decision.id}": one for one in queries.opinions(session, row)}.get(choice)
+    taken = {f"take.{one.decision.id}": one for one in decision_queries.opinions(session, row)}.get(choice)
     if taken is None:
         raise InvalidInput("choose one of the readers' answers, or decide yourself", "choice")
     decision = taken.decision
@@ -101,7 +101,7 @@ def _judgement(
     action = Action.REJECT if decision.action == Action.REJECT else Action.EDIT if changed else Action.ACCEPT
     edits = taken.opinion.text._asdict() if action is Action.EDIT else {}
     return Judgement(
-        action, reason or decision.reason, note, edits, queries.overrides_of(session, decision.id)
+        action, reason or decision.reason, note, edits, decision_queries.overrides_of(session, decision.id)
     )
 
 
@@ -115,7 +115,7 @@ def _show(
     **entered: Any,
 ) -> HTMLResponse:
     """`entered`: text, reason and note of a form that was refused."""
-    standing = queries.opinions(session, row)
+    standing = decision_queries.opinions(session, row)
     return render(
         request,
         "review/dispute.html",
@@ -127,7 +127,9 @@ def _show(
         opinions=standing,
         disagreeing=adjudication.disagreeing(standing),
         kept=[one for one in standing if one.opinion.action != Action.REJECT],
-        overrides={one.decision.id: queries.overrides_of(session, one.decision.id) for one in standing},
+        overrides={
+            one.decision.id: decision_queries.overrides_of(session, one.decision.id) for one in standing
+        },
         skips=adjudication.skips(session, row),
         seen=adjudication.newest_answer(session, row.id),
         reasons=project.reasons,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.accounts.roles import Caller, admit, role_in
 from app.errors import NotFound
 from app.pipeline import Action, InstanceStatus, Role, Stream, Task, Verdict
-from app.review import adjudication, history, leases, queries, service
+from app.review import adjudication, decision_queries, history, leases, queries, service
 from app.review.assignment import WhyEmpty
 from app.review.filters import Filters, instance_rows
 from app.review.history import Viewer
@@ -174,7 +174,7 @@ def decide(
 @router.post("/decisions/{decision_id}/undo")
 def undo(session: DbSession, caller: ApiCaller, decision_id: DecisionId) -> DecisionShape:
     """Take back one of your last ten decisions. 409 where somebody decided on the instance since."""
-    _demand_role(session, caller, queries.decision(session, decision_id), Role.ANNOTATOR)
+    _demand_role(session, caller, decision_queries.decision(session, decision_id), Role.ANNOTATOR)
     return history.decision_shape(session, service.undo(session, caller.person, decision_id))
 
 

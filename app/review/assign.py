@@ -10,7 +10,7 @@ from app.errors import InvalidInput
 from app.pipeline import InstanceStatus, Role
 from app.review.bulk import MOST_AT_ONCE
 from app.review.filters import Filters, ids_matching
-from app.review.queries import answered_by, held_by_another
+from app.review.work_queue import answered_by, held_by_another
 from app.storage.tables import Instance, Membership, Person, Project
 
 NOBODY = 0

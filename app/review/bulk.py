@@ -15,7 +15,7 @@ from app.accounts.log import log
 from app.errors import Conflict, InvalidInput
 from app.pipeline import STATUS_AFTER_MOVE, Action, Move, Stream
 from app.prompting.exemplars import text_hash
-from app.review import bulk_queries, queries
+from app.review import bulk_queries, decision_queries
 from app.review.bank import NOT_MET, case_of
 from app.review.cases import frozen_by_a_run
 from app.review.filters import Filters
@@ -121,7 +121,7 @@ def _locked(
 
 
 def _add_decisions(session: Session, action: BulkAction, instance_ids: Sequence[int]) -> None:
-    version = queries.guideline_version(session, action.project_id)
+    version = decision_queries.guideline_version(session, action.project_id)
     values = {
         "project_id": Instance.project_id,
         "instance_id": Instance.id,

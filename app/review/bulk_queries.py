@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session, aliased
 from app.errors import NotFound
 from app.pipeline import HAVE_TEXT, STATUS_AFTER_MOVE, Action, Move
 from app.review.filters import Filters, ids_matching, rows_of
-from app.review.queries import held_by_another
 from app.review.shapes import InstanceRow
+from app.review.work_queue import held_by_another
 from app.storage.keyset import newest_first
 from app.storage.tables import BulkAction, Decision, Instance, Person
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.pipeline import OPEN_TO_PEOPLE, Stage
+from app.pipeline import OPEN_TO_PEOPLE, READINGS, Stage
 from app.review import queries
 from app.review.overlap import may_see_opinions
 from app.review.policy import policy_of
@@ -81,7 +81,7 @@ def _sees_opinions(
         policy_of(session, row.project_id).opinions_visible,
         is_admin=viewer.is_admin,
         is_open=row.status in OPEN_TO_PEOPLE,
-        has_decided=any(one.round == row.round and one.action in queries.READINGS for one in said),
+        has_decided=any(one.round == row.round and one.action in READINGS for one in said),
     )
 
 

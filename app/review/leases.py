@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput, NotFound
 from app.pipeline import InstanceStatus, Stream
-from app.review import queries
+from app.review import decision_queries, queries, work_queue
 from app.review.assignment import LEASE_MINUTES, WhyEmpty, why_empty
 from app.review.filters import Filters
 from app.review.judgement import PAST
@@ -57,22 +57,22 @@ def next_card(
         lease = _renewed(session, person.id, card.instance.id, card.lease.token)
         if lease is not None:  # else it ran out just now, and another reader has it
             return Card(card.instance, lease)
-    reader = queries.reader_of(session, project.id, person.id)
-    while (free := queries.lock_next(session, project.id, reader, filters)) is not None:
+    reader = work_queue.reader_of(session, project.id, person.id)
+    while (free := work_queue.lock_next(session, project.id, reader, filters)) is not None:
         # The lock was free, but since the query's snapshot another reader or another tab of this one may have
         # been given the instance, and have decided on it.
         held_by = holder(session, free.id)
         if held_by is not None and held_by.person_id == person.id:
             return Card(free, held_by)
-        if held_by is None and queries.reading_of(session, free, person.id) is None:
+        if held_by is None and decision_queries.reading_of(session, free, person.id) is None:
             return Card(free, give_lease(session, free.id, person.id))
-    return why_empty(queries.queue_of(session, project.id, reader, filters))
+    return why_empty(work_queue.queue_of(session, project.id, reader, filters))
 
 
 def take(session: Session, person: Person, instance_id: int) -> Card:
     """Hold this one instance. Raises Conflict where another person holds it or it is decided."""
     instance = locked(session, instance_id)
-    if instance.status != InstanceStatus.WAITING or queries.reading_of(session, instance, person.id):
+    if instance.status != InstanceStatus.WAITING or decision_queries.reading_of(session, instance, person.id):
         raise Conflict(why_not(session, instance, person.id))
     mine = session.scalars(
         select(Lease).where(Lease.instance_id == instance_id, Lease.person_id == person.id)
@@ -123,10 +123,10 @@ def _renewed(session: Session, person_id: int, instance_id: int, token: str) -> 
 
 
 def _held(session: Session, project_id: int, person_id: int, filters: Filters) -> list[Card]:
-    held = [Card(*one) for one in queries.open_leases(session, project_id, person_id)]
+    held = [Card(*one) for one in work_queue.open_leases(session, project_id, person_id)]
     if not any(filters):
         return held
-    fitting = [card for card in held if queries.fits(session, card.instance.id, filters)]
+    fitting = [card for card in held if work_queue.fits(session, card.instance.id, filters)]
     for card in held:
         if card not in fitting:
             session.delete(card.lease)
@@ -188,14 +188,14 @@ def why_not(session: Session, instance: Instance, person_id: int) -> str:
     if instance.status == InstanceStatus.DISPUTED:
         return f"{number} has been read by enough people and waits for an adjudicator"
     if instance.status == InstanceStatus.WAITING:
-        mine = queries.reading_of(session, instance, person_id)
+        mine = decision_queries.reading_of(session, instance, person_id)
         if mine is not None:
             return f"you have {PAST[mine.action]} {number} already, and it waits for another reader"
-        other = queries.lease_of_another(session, instance.id, person_id)
+        other = work_queue.lease_of_another(session, instance.id, person_id)
         if other is not None:
             return f"{number} is with {other[0]} until {other[1]:%H:%M} UTC"
         return f"you do not hold {number} any more, and nobody else does: take it again"
-    decided = queries.deciding(session, instance.id)
+    decided = decision_queries.deciding(session, instance.id)
     if decided is None:
         return f"{number} is {instance.status}, so there is nothing to decide"
     decision, name = decided

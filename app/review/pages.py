@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, DomainError, InvalidInput
 from app.pipeline import LANGUAGES, Action, InstanceStatus, Task, Verdict
-from app.review import drafts, leases, queries, service
+from app.review import decision_queries, drafts, leases, queries, service, work_queue
 from app.review.assignment import LEASE_MINUTES, UNDO_DEPTH, WhyEmpty
 from app.review.difference import changed_lines
 from app.review.drafts import SavedElsewhere, Typed
@@ -129,13 +129,13 @@ def ahead(desk: AskedDesk, shown: Annotated[int, Form(ge=1, le=2**63 - 1)]) -> R
 @router.get("/review/decided/{decision_id}", dependencies=readers)
 def decided(desk: AskedDesk, decision_id: Number) -> HTMLResponse:
     """One of one's own last decisions, to look at and to take back."""
-    decision = queries.decision_of(desk.session, decision_id, desk.person.id)
+    decision = decision_queries.decision_of(desk.session, decision_id, desk.person.id)
     row = queries.instance(desk.session, decision.instance_id)
     return _show(
         desk,
         reading=queries.reading(desk.session, row, decision),
         decision=decision,
-        overrides=queries.overrides_of(desk.session, decision_id),
+        overrides=decision_queries.overrides_of(desk.session, decision_id),
     )
 
 
@@ -251,7 +251,7 @@ def _refused(desk: Desk, instance_id: int, sent: Sent, error: DomainError) -> HT
 def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found: Any) -> HTMLResponse:
     """The screen, or only its card for htmx. `found`: reading, lease, decision, overrides, why, sent, error."""
     nothing = dict.fromkeys(("reading", "lease", "decision", "overrides", "why", "sent", "error"))
-    recent = queries.recent_decisions(desk.session, desk.project.id, desk.person.id, UNDO_DEPTH)
+    recent = decision_queries.recent_decisions(desk.session, desk.project.id, desk.person.id, UNDO_DEPTH)
     decision, sent, reading = found.get("decision"), found.get("sent"), found.get("reading")
     draft = None
     if reading is not None and decision is None and reading.instance.status == InstanceStatus.WAITING:
@@ -265,9 +265,9 @@ def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found
         **(nothing | found),
         draft=draft,
         editing=sent.judgement.action == Action.EDIT if sent else asked_to_edit,
-        steps=queries.steps_from(recent, decision.id if decision else None),
+        steps=decision_queries.steps_from(recent, decision.id if decision else None),
         recent=recent,
-        progress=queries.progress(desk.session, desk.project.id, desk.person.id),
+        progress=work_queue.progress(desk.session, desk.project.id, desk.person.id),
         filters=desk.filters,
         query=query_of(desk.filters),
         choices=CHOICES,
@@ -291,10 +291,10 @@ class ShownGuideline(NamedTuple):
 
 
 def _guideline(session: Session, project: Project, person: Person) -> ShownGuideline | None:
-    row = queries.guideline_in_force(session, project.id)
+    row = decision_queries.guideline_in_force(session, project.id)
     if row is None:
         return None
-    seen = queries.guideline_version_seen(session, project.id, person.id)
+    seen = decision_queries.guideline_version_seen(session, project.id, person.id)
     return ShownGuideline(row.version, guideline_html(row.markdown), unseen=row.version > seen)
 
 

@@ -9,9 +9,9 @@ from app.accounts.roles import Caller, role_in
 from app.accounts.service import person_numbered
 from app.errors import InvalidInput, NotFound
 from app.pipeline import LANGUAGES, Scope
+from app.review.decision_queries import reasons_given
 from app.review.overlap import Policy, Visible
 from app.review.policy import languages_of, policy_of, save_languages, save_policy
-from app.review.queries import reasons_given
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
 from app.web.templating import render

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.accounts.log import log
 from app.pipeline import STATUS_AFTER, Action, InstanceStatus, Stream
 from app.prompting.exemplars import Case
-from app.review import queries
+from app.review import decision_queries, queries
 from app.review.bank import case_of
 from app.review.cases import keep_case
 from app.review.drafts import drop_draft
@@ -48,7 +48,7 @@ def write_down(
         InvalidInput: names the field.
     """
     project = session.get_one(Project, instance.project_id)
-    seen = queries.on_screen(session, instance, person.id)
+    seen = decision_queries.on_screen(session, instance, person.id)
     rules = _rules_in_question(session, instance, judgement)
     before = text_of(instance)
     judgement = judgement._replace(

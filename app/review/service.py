@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from app.accounts.log import log
 from app.errors import Conflict
 from app.pipeline import Action, InstanceStatus, Stream
-from app.review import leases, queries
+from app.review import decision_queries, leases
 from app.review.assignment import UNDO_DEPTH
 from app.review.cases import forget_case
 from app.review.judgement import Judgement
@@ -70,7 +70,9 @@ def _count_reading(session: Session, instance: Instance, said: Said, policy: Pol
     if instance.readings < instance.readings_wanted:
         instance.assigned_to = None
         end_leases(session, instance.id)
-    elif instance.readings == 1 or agree([one.opinion for one in queries.opinions(session, instance)]):
+    elif instance.readings == 1 or agree(
+        [one.opinion for one in decision_queries.opinions(session, instance)]
+    ):
         conclude(session, instance, said)
     else:
         open_dispute(session, instance)
@@ -86,7 +88,9 @@ def undo(session: Session, person: Person, decision_id: int) -> Decision:
         NotFound: no decision of this person has this number.
         Conflict: it is undone already, too far back, or somebody decided on the instance since.
     """
-    instance = leases.locked(session, queries.decision_of(session, decision_id, person.id).instance_id)
+    instance = leases.locked(
+        session, decision_queries.decision_of(session, decision_id, person.id).instance_id
+    )
     decision = session.get_one(Decision, decision_id, populate_existing=True)
     _demand_undoable(session, decision)
     kept_in_bank = decision.action != Action.SKIP and not forget_case(session, instance)
@@ -129,10 +133,10 @@ def _demand_undoable(session: Session, decision: Decision) -> None:
         raise Conflict("an answer in an audit stands")
     if decision.bulk_action_id is not None:
         raise Conflict(f"decision {decision.id} is undone with all of bulk action {decision.bulk_action_id}")
-    recent = queries.recent_decisions(session, decision.project_id, decision.person_id, UNDO_DEPTH)
+    recent = decision_queries.recent_decisions(session, decision.project_id, decision.person_id, UNDO_DEPTH)
     if decision.id not in recent:
         raise Conflict(f"only your last {UNDO_DEPTH} decisions can be undone")
-    later = queries.deciding(session, decision.instance_id, after=decision.id)
+    later = decision_queries.deciding(session, decision.instance_id, after=decision.id)
     if later is not None:
         raise Conflict(f"{later[1]} decided on instance {decision.instance_id} after you")
 

@@ -45,6 +45,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # looking whether one of them has changed takes a twelfth of a card's time
     )
     found.filters.update(FILTERS)
     found.globals.update(FUNCTIONS)

@@ -12,9 +12,10 @@ from app.errors import Conflict, InvalidInput
 from app.pipeline import Action, InstanceStatus, Move
 from app.prompting.exemplars import text_hash
 from app.review import bulk, bulk_queries
+from app.review.decision_queries import recent_decisions
 from app.review.filters import Filters
-from app.review.queries import progress, recent_decisions
 from app.review.service import undo
+from app.review.work_queue import progress
 from app.storage.tables import (
     BulkAction,
     Decision,

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict
 from app.pipeline import Action, InstanceStatus
-from app.review import queries
+from app.review import work_queue
 from app.review.assignment import WhyEmpty
 from app.review.filters import Filters
 from app.review.leases import Card, next_card, renew, take
@@ -222,8 +222,8 @@ def test_another_tab_that_asks_at_the_same_moment_is_shown_the_same_card(
     first = instances_of(session, project, 2)[0]
     given = card_for(session, project, ada)
     seen_before = iter([[], first])  # the other tab's queries saw the time before
-    monkeypatch.setattr(queries, "open_leases", lambda *asked: next(seen_before))
-    monkeypatch.setattr(queries, "lock_next", lambda *asked: next(seen_before))
+    monkeypatch.setattr(work_queue, "open_leases", lambda *asked: next(seen_before))
+    monkeypatch.setattr(work_queue, "lock_next", lambda *asked: next(seen_before))
 
     again = card_for(session, project, ada)
 
@@ -267,9 +267,9 @@ def test_a_card_that_is_lost_at_the_moment_it_is_asked_for_gives_way_to_another(
     project, ada, bob = make_project(session), make_person(session), make_person(session)
     instances_of(session, project, 2)
     lost = card_for(session, project, ada)
-    seen_before = queries.open_leases(session, project.id, ada.id)
+    seen_before = work_queue.open_leases(session, project.id, ada.id)
     run_out(session, lost.lease)
     assert card_for(session, project, bob).instance.id == lost.instance.id
-    monkeypatch.setattr(queries, "open_leases", lambda *asked: seen_before)
+    monkeypatch.setattr(work_queue, "open_leases", lambda *asked: seen_before)
 
     assert card_for(session, project, ada).instance.id != lost.instance.id
