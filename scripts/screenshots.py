@@ -4,6 +4,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -23,13 +24,17 @@ WIDTHS = {1440: 900, 1024: 768, 375: 812}
 DEMO_S = 180
 THEMES = ("light", "dark")
 PASSWORD = "screenshots of every page"
+READERS = {
+    "ada": {"action": "edit", "note": "It lost its comment."},
+    "bob": {"action": "reject", "reason": "incorrect", "note": "The name of the module is never compared."},
+}
 ROWS = {
     "bulk_action_id": "SELECT min(id) FROM bulk_action HAVING min(id) IS NOT NULL",
     "snippet_id": "SELECT min(snippet_id) FROM pick",
     "source_id": "SELECT min(id) FROM source",
     "selection_id": "SELECT min(id) FROM selection",
     "run_id": "SELECT min(id) FROM run GROUP BY kind ORDER BY 1",
-    "instance_id": "SELECT min(instance_id) FROM decision UNION SELECT max(id) FROM instance",
+    "instance_id": "SELECT min(instance_id) FROM decision UNION SELECT min(id) FROM instance WHERE status = 'disputed'",
     "decision_id": "SELECT min(id) FROM decision",
     "person_id": "SELECT min(id) FROM person",
     "name": "SELECT name FROM release",
@@ -80,7 +85,8 @@ def _signed_in(browser: Browser, product: Product) -> Page:
 
 
 def _use(page: Page, product: Product) -> None:
-    """Some decisions and a release, so that no page is empty."""
+    """Some decisions, a disagreement and a release, so that no page is empty."""
+    _disagree(page, product)
     page.set_viewport_size({"width": 1440, "height": 900})
     _take(page, "/review", "review with its guideline")
     page.keyboard.press("Enter")
@@ -90,6 +96,28 @@ def _use(page: Page, product: Product) -> None:
             page.keyboard.press(key)
         page.wait_for_selector(f"#card:not([data-instance='{shown}']):focus")
     product.finished(product.post("/api/v1/projects/demo/releases", 202, json={"name": "first"}))
+
+
+def _disagree(page: Page, product: Product) -> None:
+    """Two people read the same instance, one edits it and the other one rejects it."""
+    _read_twice(page, percent=100)
+    for name, answer in READERS.items():
+        product.cli("user", "add", name, "--role", "annotator")
+        token = product.cli("token", "create", "--user", name, "--scope", "review").split()[-1]
+        reader = replace(product, token=token)
+        card = reader.post("/api/v1/projects/demo/review/next").json()
+        instance = card["instance"]
+        better = instance["solution"].replace("return", "return  # as the comment asks:", 1)
+        edits = {"edits": {"solution": better}} if answer["action"] == "edit" else {}
+        decision = answer | edits | {"lease": card["lease"]["token"]}
+        reader.post(f"/api/v1/instances/{instance['id']}/decisions", 201, json=decision)
+    _read_twice(page, percent=0)
+
+
+def _read_twice(page: Page, percent: int) -> None:
+    page.goto("/settings/reading")
+    page.get_by_label("Read by more than one, in percent").fill(str(percent))
+    page.get_by_role("button", name="Save").click()
 
 
 def _ids(product: Product) -> Ids:
@@ -102,6 +130,8 @@ def _take(page: Page, address: str, name: str | None = None) -> None:
     for theme in THEMES:
         page.context.add_cookies([{"name": THEME_COOKIE, "value": theme, "domain": "127.0.0.1", "path": "/"}])
         page.goto(address)
+        if "edit=1" in address:
+            page.wait_for_selector(".cm-content")  # the code editor is loaded when it is needed
         for width, height in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": height})
             page.screenshot(path=PICTURES / f"{width} {theme}" / f"{name}.png", full_page=True)
