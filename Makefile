@@ -21,7 +21,7 @@ run: .venv/product assets ## start everything with the demo project; Ctrl-C stop
 
 test: .venv/tools assets ## run every test, browser tests included
 	@scripts/find-chromium
-	.venv/bin/pytest -n 2 --dist loadfile
+	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/tools ## lint, types, import laws, migrations equal to models
 	.venv/bin/ruff check .

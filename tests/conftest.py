@@ -49,3 +49,8 @@ def session(engine: Engine) -> Iterator[Session]:
         with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
             yield session
         outer.rollback()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole products and browsers first: begun last, they would leave one of two cores without work."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("stack", "browser")))
