@@ -76,22 +76,6 @@ def counts(session: Session, project_id: int) -> Counts:
     )
 
 
-def skips(session: Session, row: Instance) -> list[tuple[Decision, str]]:
-    """(skip, who) of the present round, the oldest first."""
-    query = (
-        select(Decision, Person.name)
-        .join(Person, Person.id == Decision.person_id)
-        .where(
-            Decision.instance_id == row.id,
-            Decision.round == row.round,
-            Decision.action == Action.SKIP,
-            Decision.undone_at.is_(None),
-        )
-        .order_by(Decision.id)
-    )
-    return [(decision, name) for decision, name in session.execute(query)]
-
-
 def newest_answer(session: Session, instance_id: int) -> int:
     """The number of the newest standing answer: names what an adjudicator has on screen; 0 for none."""
     query = select(func.max(Decision.id)).where(

@@ -130,7 +130,7 @@ def _show(
         overrides={
             one.decision.id: decision_queries.overrides_of(session, one.decision.id) for one in standing
         },
-        skips=adjudication.skips(session, row),
+        skips=decision_queries.skips(session, row),
         seen=adjudication.newest_answer(session, row.id),
         reasons=project.reasons,
         past=PAST,

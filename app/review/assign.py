@@ -78,14 +78,9 @@ def assign(session: Session, actor: Person, project: Project, filters: Filters, 
     ).all()
     if len(instance_ids) > MOST_AT_ONCE:
         raise InvalidInput(f"At most {MOST_AT_ONCE:,} instances are assigned at once: narrow the filter")
-    given = session.scalars(
-        update(Instance)
-        .where(Instance.id == func.any(instance_ids), *_may_have(person_id))
-        .values(assigned_to=person_id or None)
-        .returning(Instance.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    session.expire_all()
+    given = _hand_over(
+        session, person_id or None, Instance.id == func.any(instance_ids), *_may_have(person_id)
+    )
     log(
         session,
         actor.id,
@@ -93,32 +88,38 @@ def assign(session: Session, actor: Person, project: Project, filters: Filters, 
         names.get(person_id, "nobody"),
         {
             "filters": {name: value for name, value in filters._asdict().items() if value},
-            "instances": len(given),
+            "instances": given,
         },
         project_id=project.id,
     )
-    return Given(len(given), len(instance_ids) - len(given))
+    return Given(given, len(instance_ids) - given)
 
 
 def free(session: Session, actor: Person, project: Project, person_id: int) -> int:
     """Back to everybody, whatever waits for this one person."""
-    freed = session.scalars(
-        update(Instance)
-        .where(Instance.project_id == project.id, Instance.assigned_to == person_id)
-        .values(assigned_to=None)
-        .returning(Instance.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    session.expire_all()
+    freed = _hand_over(session, None, Instance.project_id == project.id, Instance.assigned_to == person_id)
     log(
         session,
         actor.id,
         "instances freed",
         f"person {person_id}",
-        {"instances": len(freed)},
+        {"instances": freed},
         project_id=project.id,
     )
-    return len(freed)
+    return freed
+
+
+def _hand_over(session: Session, person_id: int | None, *where: ColumnElement[bool]) -> int:
+    """Assign what fits, or make it everybody's; returns the number of rows."""
+    changed = session.scalars(
+        update(Instance)
+        .where(*where)
+        .values(assigned_to=person_id)
+        .returning(Instance.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    session.expire_all()
+    return len(changed)
 
 
 def _waiting(session: Session, project_id: int, filters: Filters) -> Select[int]:

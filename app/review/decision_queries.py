@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    Select,
     bindparam,
     func,
     select,
@@ -135,25 +136,33 @@ class Standing(NamedTuple):
     opinion: Opinion
 
 
-def opinions(session: Session, row: Instance) -> list[Standing]:
-    """What the readers of the present round said, the first one first."""
-    query = (
+def _in_round(row: Instance, *actions: Action) -> Select[Decision, str]:
+    """(decision, who) of the present round that stand, the first one first."""
+    return (
         select(Decision, Person.name)
         .join(Person, Person.id == Decision.person_id)
         .where(
             Decision.instance_id == row.id,
             Decision.round == row.round,
-            Decision.action.in_(READINGS),
+            Decision.action.in_(actions),
             Decision.undone_at.is_(None),
-            ~Decision.is_adjudication,
-            Decision.bulk_action_id.is_(None),
         )
         .order_by(Decision.id)
     )
+
+
+def opinions(session: Session, row: Instance) -> list[Standing]:
+    """What the readers of the present round said, the first one first."""
+    query = _in_round(row, *READINGS).where(~Decision.is_adjudication, Decision.bulk_action_id.is_(None))
     return [
         Standing(one, name, Opinion(one.id, one.person_id, one.action, _text_left_by(session, row, one)))
         for one, name in session.execute(query)
     ]
+
+
+def skips(session: Session, row: Instance) -> list[tuple[Decision, str]]:
+    """(skip, who) of the present round, the oldest first."""
+    return [(decision, name) for decision, name in session.execute(_in_round(row, Action.SKIP))]
 
 
 def revision_left_by(decision: Decision) -> int:

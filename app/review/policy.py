@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -58,12 +58,6 @@ def languages_of(session: Session, project_id: int, person_id: int) -> Sequence[
     """What a person reads in a project; none means every language."""
     row = session.get(ReaderLanguages, {"person_id": person_id, "project_id": project_id})
     return row.languages if row else ()
-
-
-def languages_by_person(session: Session, project_id: int) -> dict[int, list[str]]:
-    """Of those who do not read everything."""
-    rows = session.scalars(select(ReaderLanguages).where(ReaderLanguages.project_id == project_id))
-    return {row.person_id: row.languages for row in rows}
 
 
 def save_languages(

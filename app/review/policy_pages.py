@@ -1,5 +1,6 @@
 """Settings of reading: for the project, and which languages a person reads. Touches the browser."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -69,9 +70,7 @@ def choose_languages_of(
         raise NotFound(f"{reader.name} has no role in this project")
     save_languages(session, person.id, project, person_id, languages or [])
     chosen = languages_of(session, project.id, person_id)
-    return see_other(
-        "/quality", f"{reader.name} reads {', '.join(chosen) if chosen else 'every language'} now"
-    )
+    return see_other("/quality", f"{reader.name} reads {_in_words(chosen)} now")
 
 
 @router.get("/review/languages", dependencies=[require_role("annotator")])
@@ -92,4 +91,8 @@ def choose_languages(
     """A person's own choice; leads choose for others on their page."""
     save_languages(session, person.id, project, person.id, languages or [])
     chosen = languages_of(session, project.id, person.id)
-    return see_other("/review", f"You read {', '.join(chosen) if chosen else 'every language'} now")
+    return see_other("/review", f"You read {_in_words(chosen)} now")
+
+
+def _in_words(languages: Sequence[str]) -> str:
+    return ", ".join(languages) or "every language"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
@@ -143,14 +143,3 @@ def bring_back(instance: Instance, decision: Decision) -> None:
     for name, value in (first | (decision.before or {})).items():
         if name in STATE:
             setattr(instance, name, value)
-
-
-def readers_who_skipped(session: Session, instance: Instance) -> int:
-    """In this round."""
-    query = select(func.count(Decision.person_id.distinct())).where(
-        Decision.instance_id == instance.id,
-        Decision.round == instance.round,
-        Decision.action == Action.SKIP,
-        Decision.undone_at.is_(None),
-    )
-    return session.scalar(query) or 0

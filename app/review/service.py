@@ -19,7 +19,6 @@ from app.review.recording import (
     conclude,
     end_leases,
     open_dispute,
-    readers_who_skipped,
     write_down,
 )
 from app.review.revisions import set_text, text_of_revision
@@ -58,7 +57,8 @@ def _pass_on(session: Session, instance: Instance, person: Person, policy: Polic
     """Others may take it now; what enough of them skip would wait for ever without an adjudicator."""
     session.execute(delete(Lease).where(Lease.instance_id == instance.id, Lease.person_id == person.id))
     instance.assigned_to = None
-    if 0 < policy.skips_to_adjudicate <= readers_who_skipped(session, instance):
+    readers = {skip.person_id for skip, _ in decision_queries.skips(session, instance)}
+    if 0 < policy.skips_to_adjudicate <= len(readers):
         open_dispute(session, instance)
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from fastapi.testclient import TestClient
 from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
@@ -84,3 +85,19 @@ def run_out(session: Session, lease: Lease) -> None:
 
 def snippet_of(session: Session, instance: Instance) -> Snippet:
     return session.get_one(Snippet, instance.snippet_id)
+
+
+class PlainBrowser:
+    """A person at a browser without JavaScript."""
+
+    def __init__(self, client: TestClient, csrf_token: str) -> None:
+        self.client = client
+        self.csrf_token = csrf_token
+
+    def page(self, address: str = "/review") -> str:
+        answer = self.client.get(address)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def send(self, address: str, **fields: Any) -> Any:
+        return self.client.post(address, data={"csrf_token": self.csrf_token} | fields)

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from app.pipeline import Action, InstanceStatus
 from app.storage.tables import Decision, Draft, Instance, Lease, Person, Project, Revision
 from tests.factories import make_person, make_project
-from tests.review.review_cases import decide_next, instances_of, say
-from tests.review.test_the_card_works_as_plain_forms import Reader, SitDown
+from tests.review.review_cases import PlainBrowser, decide_next, instances_of, say
+from tests.review.test_the_card_works_as_plain_forms import SitDown
 
 TYPED = {"instruction": "Say it better.", "information": "", "solution": "def better():\n    return 1\n"}
 
@@ -33,13 +33,13 @@ def ada(session: Session, project: Project) -> Person:
 
 
 @pytest.fixture
-def reader(client: TestClient, sit_down: SitDown, ada: Person, instance: Instance) -> Reader:
-    reader = Reader(client, sit_down(ada))
+def reader(client: TestClient, sit_down: SitDown, ada: Person, instance: Instance) -> PlainBrowser:
+    reader = PlainBrowser(client, sit_down(ada))
     reader.page()
     return reader
 
 
-def keep(reader: Reader, instance: Instance, version: int = 0, **typed: str) -> Any:
+def keep(reader: PlainBrowser, instance: Instance, version: int = 0, **typed: str) -> Any:
     fields = {"csrf_token": reader.csrf_token, "version": str(version)} | TYPED | typed
     headers = {"Accept": "application/json"}
     return reader.client.post(f"/review/{instance.id}/draft", data=fields, headers=headers)
@@ -50,7 +50,7 @@ def drafts(session: Session) -> list[str]:
 
 
 def test_the_card_opens_with_the_draft_and_says_so_also_after_the_lease_is_lost(
-    session: Session, reader: Reader, instance: Instance
+    session: Session, reader: PlainBrowser, instance: Instance
 ) -> None:
     kept = keep(reader, instance, solution="def mine(): ...\r\n")
     session.execute(delete(Lease))
@@ -64,7 +64,7 @@ def test_the_card_opens_with_the_draft_and_says_so_also_after_the_lease_is_lost(
 
 
 def test_two_tabs_do_not_overwrite_each_other_unseen(
-    session: Session, reader: Reader, instance: Instance
+    session: Session, reader: PlainBrowser, instance: Instance
 ) -> None:
     keep(reader, instance, solution="first")
 
@@ -78,7 +78,7 @@ def test_two_tabs_do_not_overwrite_each_other_unseen(
 
 
 def test_without_a_script_a_button_saves_and_a_refusal_keeps_both_texts(
-    session: Session, reader: Reader, instance: Instance
+    session: Session, reader: PlainBrowser, instance: Instance
 ) -> None:
     assert f'formaction="/review/{instance.id}/draft"' in reader.page("/review?edit=1")
     address = f"/review/{instance.id}/draft"
@@ -97,7 +97,7 @@ def test_without_a_script_a_button_saves_and_a_refusal_keeps_both_texts(
 
 
 def test_a_text_that_began_with_an_older_revision_says_so(
-    session: Session, reader: Reader, instance: Instance
+    session: Session, reader: PlainBrowser, instance: Instance
 ) -> None:
     keep(reader, instance, revision="0")
     instance.revision = 1
@@ -111,7 +111,7 @@ def test_a_text_that_began_with_an_older_revision_says_so(
 
 
 def test_when_somebody_else_decides_its_author_can_still_copy_it(
-    session: Session, project: Project, reader: Reader, instance: Instance
+    session: Session, project: Project, reader: PlainBrowser, instance: Instance
 ) -> None:
     keep(reader, instance, solution="def mine(): ...")
     session.execute(delete(Lease))
@@ -127,7 +127,7 @@ def test_when_somebody_else_decides_its_author_can_still_copy_it(
 
 
 def test_a_decision_takes_the_draft_with_it_and_nothing_can_be_typed_after(
-    session: Session, reader: Reader, instance: Instance
+    session: Session, reader: PlainBrowser, instance: Instance
 ) -> None:
     keep(reader, instance)
     lease = session.scalars(select(Lease.token)).one()
@@ -144,7 +144,7 @@ def test_a_decision_takes_the_draft_with_it_and_nothing_can_be_typed_after(
 
 
 def test_a_skip_keeps_it_and_discarding_forgets_it(
-    session: Session, reader: Reader, instance: Instance
+    session: Session, reader: PlainBrowser, instance: Instance
 ) -> None:
     keep(reader, instance)
     lease = session.scalars(select(Lease.token)).one()
@@ -157,18 +157,20 @@ def test_a_skip_keeps_it_and_discarding_forgets_it(
 
 
 def test_nobody_else_sees_it(
-    session: Session, project: Project, reader: Reader, instance: Instance, sit_down: SitDown
+    session: Session, project: Project, reader: PlainBrowser, instance: Instance, sit_down: SitDown
 ) -> None:
     keep(reader, instance, solution="def secret(): ...")
     session.execute(delete(Lease))
 
-    other = Reader(reader.client, sit_down(make_person(session, project=project)))
+    other = PlainBrowser(reader.client, sit_down(make_person(session, project=project)))
 
     assert "def secret" not in other.page()
     assert "def secret" not in other.page(f"/instances/{instance.id}")
 
 
-def test_what_cannot_be_kept_is_refused_by_name(session: Session, reader: Reader, instance: Instance) -> None:
+def test_what_cannot_be_kept_is_refused_by_name(
+    session: Session, reader: PlainBrowser, instance: Instance
+) -> None:
     answer = keep(reader, instance, solution="x" * 100_001)
 
     assert answer.status_code == 422
@@ -177,12 +179,12 @@ def test_what_cannot_be_kept_is_refused_by_name(session: Session, reader: Reader
 
 
 def test_only_a_reader_of_the_project_saves_and_only_from_our_own_page(
-    session: Session, project: Project, reader: Reader, instance: Instance, sit_down: SitDown
+    session: Session, project: Project, reader: PlainBrowser, instance: Instance, sit_down: SitDown
 ) -> None:
     (elsewhere,) = instances_of(session, make_project(session), 1)
     assert keep(reader, elsewhere).status_code == 404
     assert keep(reader, instance, csrf_token="made up").status_code == 403
 
-    viewer = Reader(reader.client, sit_down(make_person(session, "viewer", project)))
+    viewer = PlainBrowser(reader.client, sit_down(make_person(session, "viewer", project)))
     assert keep(viewer, instance).status_code == 403
     assert drafts(session) == []

@@ -17,7 +17,7 @@ from app.review.policy import save_policy
 from app.review.service import undo
 from app.storage.tables import Decision, Exemplar, Instance, Person, Project
 from tests.factories import make_person, make_project
-from tests.review.review_cases import decide_next, instances_of, say
+from tests.review.review_cases import PlainBrowser, decide_next, instances_of, say
 
 THEIRS, MINE = "def theirs():\n    return 1\n", "def mine():\n    return 2\n"
 
@@ -118,21 +118,12 @@ def test_skips_come_back_last_where_the_project_says_so(session: Session, projec
     assert isinstance(next_card(session, project, ada), WhyEmpty)
 
 
-class Lead:
-    """An adjudicator at a browser without JavaScript."""
-
-    def __init__(self, client: TestClient, csrf_token: str) -> None:
-        self.client = client
-        self.csrf_token = csrf_token
-
-    def page(self, address: str) -> str:
-        answer = self.client.get(address)
-        assert answer.status_code == 200, answer.text
-        return answer.text
+class Lead(PlainBrowser):
+    """An adjudicator."""
 
     def choose(self, instance: Instance, choice: str, seen: int, **fields: str) -> int:
-        form = {"csrf_token": self.csrf_token, "choice": choice, "seen": str(seen)} | fields
-        return self.client.post(f"/adjudication/{instance.id}", data=form).status_code
+        form = {"choice": choice, "seen": str(seen)} | fields
+        return self.send(f"/adjudication/{instance.id}", **form).status_code
 
 
 @pytest.fixture

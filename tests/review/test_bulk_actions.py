@@ -29,7 +29,7 @@ from app.storage.tables import (
     RunExemplar,
 )
 from tests.factories import make_person, make_project
-from tests.review.review_cases import card_for, decide_next, instances_of, judged, run_out, say
+from tests.review.review_cases import PlainBrowser, card_for, decide_next, instances_of, judged, run_out, say
 
 SitDown = Callable[[Person], str]
 EVERYTHING = Filters()
@@ -45,20 +45,11 @@ def lead(session: Session, project: Project) -> Person:
     return make_person(session, "admin", project)
 
 
-class Browser:
-    """A person at a browser without JavaScript."""
+class Browser(PlainBrowser):
+    """A lead."""
 
-    def __init__(self, client: TestClient, csrf_token: str) -> None:
-        self.client = client
-        self.csrf_token = csrf_token
-
-    def page(self, address: str) -> str:
-        answer = self.client.get(address)
-        assert answer.status_code == 200, answer.text
-        return html.unescape(answer.text)
-
-    def send(self, address: str, **fields: Any) -> Any:
-        return self.client.post(address, data={"csrf_token": self.csrf_token} | fields)
+    def page(self, address: str = "/instances") -> str:
+        return html.unescape(super().page(address))
 
     def confirm(self, move: Move, query: str = "", **fields: Any) -> Any:
         """Look at the preview, then send its form with these fields filled in."""

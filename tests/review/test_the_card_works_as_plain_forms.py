@@ -1,7 +1,6 @@
 import html
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,25 +10,9 @@ from sqlalchemy.orm import Session
 from app.pipeline import Action, InstanceStatus
 from app.storage.tables import Decision, Guideline, Lease, Person, Project
 from tests.factories import make_person, make_project
-from tests.review.review_cases import card_for, decide_next, instances_of, judged, run_out, say
+from tests.review.review_cases import PlainBrowser, card_for, decide_next, instances_of, judged, run_out, say
 
 SitDown = Callable[[Person], str]
-
-
-class Reader:
-    """A person at a browser without JavaScript."""
-
-    def __init__(self, client: TestClient, csrf_token: str) -> None:
-        self.client = client
-        self.csrf_token = csrf_token
-
-    def page(self, address: str = "/review") -> str:
-        answer = self.client.get(address)
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
-    def send(self, address: str, **fields: str) -> Any:
-        return self.client.post(address, data={"csrf_token": self.csrf_token} | fields)
 
 
 @pytest.fixture
@@ -43,8 +26,8 @@ def ada(session: Session, project: Project) -> Person:
 
 
 @pytest.fixture
-def reader(client: TestClient, sit_down: SitDown, ada: Person) -> Reader:
-    return Reader(client, sit_down(ada))
+def reader(client: TestClient, sit_down: SitDown, ada: Person) -> PlainBrowser:
+    return PlainBrowser(client, sit_down(ada))
 
 
 def _lease_in(page: str) -> str:
@@ -54,7 +37,7 @@ def _lease_in(page: str) -> str:
 
 
 def test_a_card_shows_code_as_text_and_failed_rules_first(
-    session: Session, project: Project, reader: Reader
+    session: Session, project: Project, reader: PlainBrowser
 ) -> None:
     (instance,) = instances_of(session, project, 1, instruction="<script>alert(1)</script> & so on")
     judged(session, instance)
@@ -69,7 +52,7 @@ def test_a_card_shows_code_as_text_and_failed_rules_first(
 
 
 def test_accepting_with_an_overrule_goes_on_to_the_next(
-    session: Session, project: Project, reader: Reader
+    session: Session, project: Project, reader: PlainBrowser
 ) -> None:
     one, two = instances_of(session, project, 2)
     judged(session, one)
@@ -84,7 +67,7 @@ def test_accepting_with_an_overrule_goes_on_to_the_next(
 
 
 def test_an_edit_through_the_form_keeps_the_line_ends_of_the_text(
-    session: Session, project: Project, reader: Reader
+    session: Session, project: Project, reader: PlainBrowser
 ) -> None:
     (instance,) = instances_of(session, project, 1, solution="def f():\n    return 1\n")
     page = reader.page("/review?edit=1")
@@ -103,7 +86,7 @@ def test_an_edit_through_the_form_keeps_the_line_ends_of_the_text(
 
 
 def test_a_refused_form_comes_back_with_what_was_typed(
-    session: Session, project: Project, reader: Reader
+    session: Session, project: Project, reader: PlainBrowser
 ) -> None:
     (instance,) = instances_of(session, project, 1)
     fields = {"lease": _lease_in(reader.page()), "note": "Off by <one>."}
@@ -117,7 +100,7 @@ def test_a_refused_form_comes_back_with_what_was_typed(
 
 
 def test_a_lost_lease_keeps_the_text_and_says_who_has_the_instance(
-    session: Session, project: Project, ada: Person, reader: Reader
+    session: Session, project: Project, ada: Person, reader: PlainBrowser
 ) -> None:
     (instance,) = instances_of(session, project, 1)
     token = _lease_in(reader.page())
@@ -139,7 +122,7 @@ def test_a_lost_lease_keeps_the_text_and_says_who_has_the_instance(
 
 
 def test_undo_and_the_last_decisions_are_links_and_forms(
-    session: Session, project: Project, ada: Person, reader: Reader
+    session: Session, project: Project, ada: Person, reader: PlainBrowser
 ) -> None:
     one, two = instances_of(session, project, 2)
     first = decide_next(session, project, ada, say(Action.REJECT, reason="unclear", note="Which one?"))
@@ -155,7 +138,9 @@ def test_undo_and_the_last_decisions_are_links_and_forms(
     assert two.status == InstanceStatus.WAITING
 
 
-def test_an_htmx_request_gets_the_card_alone(session: Session, project: Project, reader: Reader) -> None:
+def test_an_htmx_request_gets_the_card_alone(
+    session: Session, project: Project, reader: PlainBrowser
+) -> None:
     one, two = instances_of(session, project, 2)
     token = _lease_in(reader.page())
 
@@ -168,7 +153,7 @@ def test_an_htmx_request_gets_the_card_alone(session: Session, project: Project,
 
 
 def test_an_empty_queue_is_a_page_with_one_next_step(
-    session: Session, project: Project, ada: Person, reader: Reader
+    session: Session, project: Project, ada: Person, reader: PlainBrowser
 ) -> None:
     instances_of(session, project, 1)
     assert "Clear the filter" in reader.page("/review?language=ruby")
@@ -178,7 +163,7 @@ def test_an_empty_queue_is_a_page_with_one_next_step(
 
 
 def test_the_guideline_opens_until_its_newest_version_is_read(
-    session: Session, project: Project, reader: Reader
+    session: Session, project: Project, reader: PlainBrowser
 ) -> None:
     text = "# Be *kind*\n\n<script>alert(1)</script> [a](javascript:alert(1))"
     session.add(Guideline(project_id=project.id, version=1, markdown=text))
@@ -200,14 +185,14 @@ def test_a_viewer_reads_instances_but_has_no_card(
     session: Session, project: Project, client: TestClient, sit_down: SitDown
 ) -> None:
     instances_of(session, project, 1)
-    viewer = Reader(client, sit_down(make_person(session, "viewer", project)))
+    viewer = PlainBrowser(client, sit_down(make_person(session, "viewer", project)))
 
     assert client.get("/review").status_code == 403
     assert "1 match" in viewer.page("/instances")
 
 
 def test_the_history_tells_what_happened_in_order(
-    session: Session, project: Project, ada: Person, reader: Reader
+    session: Session, project: Project, ada: Person, reader: PlainBrowser
 ) -> None:
     (instance,) = instances_of(session, project, 1)
     judged(session, instance)
@@ -222,7 +207,9 @@ def test_the_history_tells_what_happened_in_order(
     assert decision.new_revision == 1
 
 
-def test_an_instance_of_a_project_that_one_is_not_in_is_not_there(session: Session, reader: Reader) -> None:
+def test_an_instance_of_a_project_that_one_is_not_in_is_not_there(
+    session: Session, reader: PlainBrowser
+) -> None:
     (other,) = instances_of(session, make_project(session), 1)
 
     assert reader.client.get(f"/instances/{other.id}").status_code == 404
