@@ -126,6 +126,28 @@ class Stream(StrEnum):
     AUDIT = "audit"
 
 
+class AuditState(StrEnum):
+    OPEN = "open"
+    CERTIFIED = "certified"
+    FAILED = "failed"  # more defects than the claim allows are found: it can never be certified
+    ABANDONED = "abandoned"
+
+
+class Census(StrEnum):
+    """What an audit does with the suspicious part of a lot: rows with a failed verdict or failed evidence."""
+
+    NONE = "none"  # it is drawn from like all the rest
+    READ = "read"  # in full
+    DROP = "drop"  # it leaves the lot
+
+
+class Part(StrEnum):
+    """Of a lot."""
+
+    RANDOM = "random"
+    CENSUS = "census"
+
+
 class Finding(StrEnum):
     """The result of a mechanical check. What was not run says so, never `pass`."""
 

@@ -689,6 +689,63 @@ class Revision(_Numbered, _Created, Base):
     edit_distance: Mapped[int] = mapped_column(default=0)  # characters, against the revision before
 
 
+class Audit(_Numbered, Base):
+    """A frozen lot and the claim that is tested on it. What the test says is computed from the labels, never kept."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_project_id_id", "project_id", "id"),
+        CheckConstraint("census IN ('none', 'read', 'drop')", name="census"),
+        CheckConstraint("state IN ('open', 'certified', 'failed', 'abandoned')", name="state"),
+        CheckConstraint("max_defect_rate > 0 AND max_defect_rate < 1", name="max_defect_rate"),
+        CheckConstraint("alpha > 0 AND alpha < 1", name="alpha"),
+    )
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))  # null: the command line
+    frozen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    filters: Mapped[dict[str, Any]]
+    gates: Mapped[dict[str, Any]]  # what each did before the freeze, as a release's manifest has it
+    census: Mapped[str]  # of the suspicious part: none (there is no such part), read or drop
+    max_defect_rate: Mapped[float]
+    alpha: Mapped[float]  # over all attempts
+    attempts: Mapped[int]  # declared before the first draw
+    attempt: Mapped[int]  # the how-manieth lot that shares rows with an earlier one
+    prior_a: Mapped[float]
+    prior_b: Mapped[float]
+    double_share: Mapped[float]  # of the draws: so many are read by two people
+    guideline_version: Mapped[int | None]
+    code_version: Mapped[str]
+    rows: Mapped[int]  # of the part that is drawn from
+    census_rows: Mapped[int]
+    dropped_rows: Mapped[int]
+    lot_sha256: Mapped[str]  # logged before there was a seed
+    seed: Mapped[str]
+    order_sha256: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default=text("'open'"), default="open")
+    closed_at: Mapped[datetime | None]
+    why_closed: Mapped[str] = mapped_column(server_default=text("''"), default="")
+
+
+class LotRow(Base):
+    """An instance of a lot, as it stood at the freeze."""
+
+    __tablename__ = "lot_row"
+    __table_args__ = (
+        UniqueConstraint("audit_id", "part", "position"),
+        CheckConstraint("part IN ('random', 'census')", name="part"),
+    )
+
+    audit_id: Mapped[int] = mapped_column(ForeignKey("audit.id"), primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), primary_key=True, index=True)
+    row_id: Mapped[str]  # as releases name it
+    revision: Mapped[int]
+    content_hash: Mapped[str]
+    part: Mapped[str]
+    position: Mapped[int]  # from 1, in the order of the seed; of the census in order of the ids
+    twice: Mapped[bool]
+
+
 class BulkAction(_Numbered, _Created, Base):
     """One action on everything that matched a filter. Each of its instances has a decision that points here."""
 
@@ -727,6 +784,10 @@ class Decision(_Numbered, _Created, Base):
             "bulk_action_id",
             postgresql_where=text("bulk_action_id IS NOT NULL"),
         ),
+        Index(
+            "ix_decision_audit_id", "audit_id", "instance_id", postgresql_where=text("audit_id IS NOT NULL")
+        ),
+        CheckConstraint("(audit_id IS NULL) = (defect IS NULL)", name="defect"),
     )
 
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
@@ -741,6 +802,8 @@ class Decision(_Numbered, _Created, Base):
     verdict_id: Mapped[int | None] = mapped_column(ForeignKey("verdict.id"))  # the one that was on screen
     guideline_version: Mapped[int | None]
     bulk_action_id: Mapped[int | None] = mapped_column(ForeignKey("bulk_action.id"))
+    audit_id: Mapped[int | None] = mapped_column(ForeignKey("audit.id"))
+    defect: Mapped[bool | None]  # the label of an audit's reading, apart from what the action did to the text
     round: Mapped[int] = mapped_column(server_default=text("0"), default=0)
     is_adjudication: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     leased_at: Mapped[datetime | None]  # when the reader was given the instance
@@ -748,6 +811,26 @@ class Decision(_Numbered, _Created, Base):
         dict[str, Any] | None
     ]  # for its undo: status, round and readings; of a bulk action the case, too
     undone_at: Mapped[datetime | None]
+
+
+class LabelChange(_Numbered, Base):
+    """A label of an audit that became another one, and why. Rows are only ever added."""
+
+    __tablename__ = "label_change"
+    __table_args__ = (
+        Index("ix_label_change_audit_id_id", "audit_id", "id"),
+        CheckConstraint("why IN ('disagreement', 'adjudicated', 'found later')", name="why"),
+    )
+
+    audit_id: Mapped[int] = mapped_column(ForeignKey("audit.id"))
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"))
+    decision_id: Mapped[int | None] = mapped_column(ForeignKey("decision.id"))  # what changed it
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    before: Mapped[bool]  # whether it was a defect
+    after: Mapped[bool]
+    why: Mapped[str]
+    note: Mapped[str] = mapped_column(server_default=text("''"), default="")
 
 
 class RuleOverride(Base):
@@ -773,6 +856,7 @@ class Release(_Numbered, _Created, Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), unique=True)
     name: Mapped[str]
     basis: Mapped[str]
+    audit_id: Mapped[int | None] = mapped_column(ForeignKey("audit.id"))  # whose lot it is
     request: Mapped[dict[str, Any]]  # filters, gates, splits and formats as asked
     manifest: Mapped[dict[str, Any] | None]  # null until it is built
     sha256: Mapped[str | None]
