@@ -1,9 +1,10 @@
 """Rows of a release in the shapes that training programs read. Pure."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+from app.guarantee.lot import hash_without
 
 SCHEMA_VERSION = 1
 
@@ -65,9 +66,7 @@ def codeocean(project: str, admitted: Admitted) -> Row:
 
 def row_hash(row: Row) -> str:
     """SHA-256 of a codeocean row without its own `hash`."""
-    content = {key: value for key, value in row.items() if key != "hash"}
-    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hash_without(row, "hash")
 
 
 def alpaca(row: Row) -> Row:
