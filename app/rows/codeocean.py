@@ -1,9 +1,9 @@
 """The `codeocean` row, which every other format is made from, and its hash. Pure."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from app.guarantee.lot import hash_without
 
 SCHEMA_VERSION = 1
 
@@ -70,6 +70,4 @@ def codeocean(project: str, admitted: Admitted) -> Row:
 
 def row_hash(row: Row) -> str:
     """SHA-256 of a codeocean row without its own `hash`."""
-    content = {key: value for key, value in row.items() if key != "hash"}
-    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hash_without(row, "hash")

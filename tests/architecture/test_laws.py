@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("ingestion", "selection", "generation", "evidence", "discrimination", "review", "audit", "export")
-PURE_ROOMS = ("code", "geometry", "prompting", "rows")
+PURE_ROOMS = ("code", "geometry", "guarantee", "prompting", "rows")
 REACHES_THE_WORLD = {"__init__", "pages", "api", "service", "queries"}
 THE_WORLD = {
     "app.accounts",
