@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from app.dashboard import progress, readings
 from app.dashboard.agreement import FEWEST_UNITS, agreement, pairs
 from app.dashboard.progress import LONGEST_S, Period
-from app.pipeline import LANGUAGES, Role
+from app.pipeline import INSTANCE_LANGUAGES, Role
 from app.web.dependencies import CurrentPerson, CurrentProject, CurrentRole, DbSession
 from app.web.templating import render
 
@@ -62,7 +62,7 @@ def quality_page(
         disagreements=readings.disagreements(session, project.id, period) if patterns else [],
         is_blind=readings.is_blind(session, project.id),
         fewest=FEWEST_UNITS,
-        languages=LANGUAGES,
+        languages=INSTANCE_LANGUAGES,
     )
 
 

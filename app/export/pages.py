@@ -11,7 +11,7 @@ from app.export import queries, service
 from app.export.formats import ALWAYS_BUILT, DERIVED, FORMATS, file_name
 from app.export.gates import DEFAULTS, MEANINGS, Mode
 from app.export.service import Wanted
-from app.pipeline import LANGUAGES, Task
+from app.pipeline import INSTANCE_LANGUAGES, Task
 from app.storage.tables import Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
@@ -109,7 +109,7 @@ def _form(session: Session, project: Project) -> dict[str, Any]:
         "found": dict(sorted_out.found),
         "gates": [(gate, mode is Mode.BLOCK, MEANINGS[gate]) for gate, mode in DEFAULTS.items()],
         "tasks": [task.value for task in Task],
-        "languages": LANGUAGES,
+        "languages": INSTANCE_LANGUAGES,
         "formats": [(name, name in ALWAYS_BUILT) for name in FORMATS],
     }
 

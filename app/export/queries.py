@@ -17,6 +17,7 @@ from app.storage.tables import (
     Decision,
     Evidence,
     Exemplar,
+    ImportedRecord,
     Instance,
     Pick,
     Project,
@@ -25,11 +26,15 @@ from app.storage.tables import (
     Run,
     Selection,
     Snippet,
+    Source,
     Template,
     VerdictRow,
 )
 
 _AT_A_TIME = 1000
+
+# Where an imported row says it comes from; null, and with it everything in it, where it says nothing.
+_OWN_ORIGIN = ImportedRecord.kept["source"]
 
 
 class ReleaseRun(NamedTuple):
@@ -93,11 +98,14 @@ def candidates(session: Session, project_id: int, filters: Mapping[str, Any]) ->
             Instance.id,
             Instance.revision,
             text_hash,
-            Snippet.license,
-            func.coalesce(Snippet.repo, ""),
+            func.coalesce(Snippet.license, ImportedRecord.license),
+            # An imported row that names no repository stands for itself: a set as a whole must not be one side.
+            func.coalesce(Snippet.repo, _OWN_ORIGIN["repo"].astext, func.concat("imported ", Instance.id)),
             does_not_parse,
+            Instance.snippet_id.is_not(None),
         )
         .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+        .outerjoin(ImportedRecord, ImportedRecord.instance_id == Instance.id)
         .where(*_accepted(project_id, filters))
         .order_by(Instance.id)
         .execution_options(yield_per=_AT_A_TIME)
@@ -153,15 +161,17 @@ def _texts(wanted: Mapping[int, int]) -> Select[*tuple[Any, ...]]:
             Instance.discriminator,
             func.coalesce(action, Action.ACCEPT.value),
             served,
-            Snippet.repo,
-            Snippet.path,
-            Snippet.sha,
-            Snippet.url,
-            Snippet.license,
-            Snippet.content_hash,
+            func.coalesce(Snippet.repo, _OWN_ORIGIN["repo"].astext, Source.name),
+            func.coalesce(Snippet.path, _OWN_ORIGIN["path"].astext),
+            func.coalesce(Snippet.sha, _OWN_ORIGIN["sha"].astext),
+            func.coalesce(Snippet.url, _OWN_ORIGIN["url"].astext),
+            func.coalesce(Snippet.license, ImportedRecord.license),
+            func.coalesce(Snippet.content_hash, _OWN_ORIGIN["snippet_hash"].astext),
         )
         .join(Revision, Revision.instance_id == Instance.id)
         .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+        .outerjoin(ImportedRecord, ImportedRecord.instance_id == Instance.id)
+        .outerjoin(Source, _is_set_of_instance())
         .where(or_(*(_is_revision(*one) for one in wanted.items())))
     )
 
@@ -257,7 +267,12 @@ def _templates(session: Session, chosen_ids: Sequence[int]) -> list[tuple[str, s
     return [(name, content_hash) for name, content_hash in session.execute(statement)]
 
 
+def _is_set_of_instance() -> ColumnElement[bool]:
+    return and_(ImportedRecord.instance_id.is_not(None), Source.run_id == Instance.run_id)
+
+
 def _credits(session: Session, mine: ColumnElement[bool]) -> list[Credit]:
+    """The repositories behind the rows, and after them the finished sets."""
     statement = (
         select(Snippet.license, Snippet.repo, func.count())
         .join(Instance, Instance.snippet_id == Snippet.id)
@@ -265,4 +280,17 @@ def _credits(session: Session, mine: ColumnElement[bool]) -> list[Credit]:
         .group_by(Snippet.license, Snippet.repo)
         .order_by(Snippet.license, Snippet.repo)
     )
-    return [Credit(*row) for row in session.execute(statement)]
+    of_sets = (
+        select(
+            ImportedRecord.license,
+            func.concat_ws(", ", func.concat("imported: ", Source.name), _OWN_ORIGIN["repo"].astext).label(
+                "name"
+            ),
+        )
+        .join(Instance, Instance.id == ImportedRecord.instance_id)
+        .join(Source, Source.run_id == Instance.run_id)
+        .where(mine)
+        .subquery()
+    )
+    sets = select(*of_sets.c, func.count()).group_by(*of_sets.c).order_by(*of_sets.c)
+    return [Credit(*row) for chosen in (statement, sets) for row in session.execute(chosen)]

@@ -27,7 +27,7 @@ from app.export.formats import (
 from app.export.gates import DEFAULTS, RELEASED, Candidate, Mode, Sorted, report, sort_out
 from app.export.split import Placed, assign
 from app.export.writing import CodeoceanWriter, Written, derive, described, release_hash, write_json
-from app.pipeline import LANGUAGES, RunKind, RunState, Task
+from app.pipeline import INSTANCE_LANGUAGES, RunKind, RunState, Task
 from app.settings import settings
 from app.storage.tables import Person, Project, Release, Run
 
@@ -223,7 +223,7 @@ def _checked(wanted: Wanted) -> dict[str, Any]:
 
 
 def _checked_filters(filters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    known = {"tasks": [task.value for task in Task], "languages": list(LANGUAGES)}
+    known = {"tasks": [task.value for task in Task], "languages": list(INSTANCE_LANGUAGES)}
     checked: dict[str, list[str]] = {}
     for name, values in filters.items():
         if name not in known:

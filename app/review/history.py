@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.pipeline import OPEN_TO_PEOPLE, READINGS, Stage
 from app.review import queries
+from app.review.imported import imported
 from app.review.overlap import may_see_opinions
 from app.review.policy import policy_of
 from app.review.queries import columns_of
@@ -45,7 +46,8 @@ def instance_detail(session: Session, instance_id: int, viewer: Viewer) -> Insta
     decisions = _decisions(session, row.id)
     revisions = _revisions(session, row, decisions)
     hidden = 0
-    if not _sees_opinions(session, row, decisions, viewer):
+    sees_opinions = _sees_opinions(session, row, decisions, viewer)
+    if not sees_opinions:
         mine = [one for one in decisions if one.person == viewer.name]
         hidden = len(decisions) - len(mine)
         decisions = mine
@@ -68,6 +70,7 @@ def instance_detail(session: Session, instance_id: int, viewer: Viewer) -> Insta
             "hidden_decisions": hidden,
             "revisions": revisions,
             "similar": _exact_copies(session, row),
+            "imported": imported(session, row, sees_opinions=sees_opinions),
         }
     )
 
