@@ -29,7 +29,6 @@ from app.storage.tables import (
     Project,
     Revision,
     RuleOverride,
-    Snippet,
 )
 
 
@@ -53,17 +52,17 @@ def instance_detail(session: Session, instance_id: int, viewer: Viewer) -> Insta
         revisions = [one for one in revisions if one.number in (0, row.revision) or one.person == viewer.name]
     calls = _calls(session, row)
     generating = [call for call in calls if call.stage == Stage.GENERATE]
-    snippet = session.get(Snippet, row.snippet_id) if row.snippet_id else None
+    known = queries.known(session, row.id)
     pick = session.get(Pick, row.pick_id) if row.pick_id else None
     return InstanceShape.model_validate(
         {
             **columns_of(row),
             "project": session.get_one(Project, row.project_id).slug,
             "prompt_hash": generating[-1].template_hash if generating else None,
-            "snippet": SnippetShape.model_validate(snippet) if snippet else None,
+            "snippet": SnippetShape.model_validate(known.snippet) if known.snippet else None,
             "pick": PickShape.model_validate(pick) if pick else None,
-            "evidence": queries.evidence(session, row.id),
-            "verdict": queries.newest_verdict(session, row.id),
+            "evidence": known.evidence,
+            "verdict": known.verdict,
             "calls": calls,
             "decisions": decisions,
             "hidden_decisions": hidden,

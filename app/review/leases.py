@@ -61,10 +61,11 @@ def next_card(
     while (free := work_queue.lock_next(session, project.id, reader, filters)) is not None:
         # The lock was free, but since the query's snapshot another reader or another tab of this one may have
         # been given the instance, and have decided on it.
-        held_by = holder(session, free.id)
+        met = decision_queries.met_on(session, free, person.id)
+        held_by = holder(session, free.id) if met.a_lease else None
         if held_by is not None and held_by.person_id == person.id:
             return Card(free, held_by)
-        if held_by is None and decision_queries.reading_of(session, free, person.id) is None:
+        if held_by is None and not met.own_reading:
             return Card(free, give_lease(session, free.id, person.id))
     return why_empty(work_queue.queue_of(session, project.id, reader, filters))
 

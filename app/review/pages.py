@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.errors import Conflict, DomainError, InvalidInput
 from app.pipeline import LANGUAGES, Action, InstanceStatus, Task, Verdict
 from app.review import decision_queries, drafts, leases, queries, service, work_queue
-from app.review.assignment import LEASE_MINUTES, UNDO_DEPTH, WhyEmpty
+from app.review.assignment import LEASE_MINUTES, WhyEmpty
 from app.review.difference import changed_lines
 from app.review.drafts import SavedElsewhere, Typed
 from app.review.fields import fields_of
@@ -251,7 +251,7 @@ def _refused(desk: Desk, instance_id: int, sent: Sent, error: DomainError) -> HT
 def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found: Any) -> HTMLResponse:
     """The screen, or only its card for htmx. `found`: reading, lease, decision, overrides, why, sent, error."""
     nothing = dict.fromkeys(("reading", "lease", "decision", "overrides", "why", "sent", "error"))
-    recent = decision_queries.recent_decisions(desk.session, desk.project.id, desk.person.id, UNDO_DEPTH)
+    progress = work_queue.progress(desk.session, desk.project.id, desk.person.id)
     decision, sent, reading = found.get("decision"), found.get("sent"), found.get("reading")
     draft = None
     if reading is not None and decision is None and reading.instance.status == InstanceStatus.WAITING:
@@ -265,9 +265,9 @@ def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found
         **(nothing | found),
         draft=draft,
         editing=sent.judgement.action == Action.EDIT if sent else asked_to_edit,
-        steps=decision_queries.steps_from(recent, decision.id if decision else None),
-        recent=recent,
-        progress=work_queue.progress(desk.session, desk.project.id, desk.person.id),
+        steps=decision_queries.steps_from(progress.recent, decision.id if decision else None),
+        recent=progress.recent,
+        progress=progress,
         filters=desk.filters,
         query=query_of(desk.filters),
         choices=CHOICES,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     BindParameter,
     ColumnElement,
@@ -20,7 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.pipeline import READINGS, Action, InstanceStatus, Stream
-from app.review.assignment import Queue, Reader
+from app.review.assignment import UNDO_DEPTH, Queue, Reader
+from app.review.decision_queries import RECENT
 from app.review.filters import Filters, ids_matching, matching
 from app.storage.tables import (
     Decision,
@@ -294,10 +296,14 @@ MOST_LEFT = 1_000  # a reader's day is shorter; every card counts them
 
 
 class Progress(NamedTuple):
-    """What the header of the card says. `remaining` stops counting at MOST_LEFT + 1."""
+    """What the header of the card says. `remaining` stops counting at MOST_LEFT + 1.
+
+    `recent`: the numbers of the decisions that can still be taken back, the newest first.
+    """
 
     mine_today: int
     remaining: int
+    recent: Sequence[int]
 
 
 _MINE_TODAY = (
@@ -313,8 +319,13 @@ _MINE_TODAY = (
     .scalar_subquery()
 )
 _SOME_WAITING = select(Instance.id).where(*_waiting(_PROJECT)).limit(MOST_LEFT + 1).subquery()
-_PROGRESS = select(_MINE_TODAY, select(func.count()).select_from(_SOME_WAITING).scalar_subquery())
+_PROGRESS = select(
+    _MINE_TODAY,
+    select(func.count()).select_from(_SOME_WAITING).scalar_subquery(),
+    func.array(RECENT.scalar_subquery(), type_=ARRAY(BigInteger)),
+)
 
 
 def progress(session: Session, project_id: int, person_id: int) -> Progress:
-    return Progress(*session.execute(_PROGRESS, {"project_id": project_id, "person_id": person_id}).one())
+    asked = {"project_id": project_id, "person_id": person_id, "depth": UNDO_DEPTH}
+    return Progress(*session.execute(_PROGRESS, asked).one())
