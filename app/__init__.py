@@ -10,6 +10,9 @@ The stages, in order; each is a folder, and none imports another:
     review          verdict + person -> decision
     export          what people accepted -> release
 
+Rooms of pure code that several stages share: `code`, `geometry`, `prompting`, and `guarantee`, what a release
+may claim about its defects.
+
 What passes between them is a row and a status (`pipeline`). `runs` shows and steers the long work of every
 stage, `dashboard` reads across them, `console` is for people, tokens and settings.
 """

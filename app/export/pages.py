@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from app.errors import Conflict, InvalidInput
 from app.export import queries, service
 from app.export.formats import ALWAYS_BUILT, DERIVED, FORMATS, file_name
-from app.export.gates import DEFAULTS, MEANINGS, Mode
 from app.export.service import Wanted
 from app.pipeline import LANGUAGES, Task
+from app.rows.gates import DEFAULTS, MEANINGS, Mode
 from app.storage.tables import Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other

@@ -1,35 +1,30 @@
 """What a release is made from, and releases themselves."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.export.card import Credit, Facts
-from app.export.formats import Admitted
-from app.export.gates import Candidate
-from app.pipeline import Action, Finding, InstanceStatus
+from app.pipeline import Action, InstanceStatus
+from app.rows.gates import Candidate
 from app.storage.keyset import newest_first
+from app.storage.rows import served_as_exemplars
 from app.storage.tables import (
     Call,
     Decision,
-    Evidence,
-    Exemplar,
     Instance,
     Pick,
     Project,
     Release,
-    Revision,
     Run,
     Selection,
     Snippet,
     Template,
     VerdictRow,
 )
-
-_AT_A_TIME = 1000
 
 
 class ReleaseRun(NamedTuple):
@@ -72,109 +67,6 @@ def release_of_run(session: Session, run_id: int) -> Release:
 
 def _releases(project_id: int) -> Select[Release, Run]:
     return select(Release, Run).join(Run, Run.id == Release.run_id).where(Release.project_id == project_id)
-
-
-# --- rows -------------------------------------------------------------------------------------------------
-
-
-def candidates(session: Session, project_id: int, filters: Mapping[str, Any]) -> Iterator[Candidate]:
-    """What people accepted or edited and the filters admit, in order of their numbers; no texts but hashes."""
-    does_not_parse = exists().where(
-        Evidence.instance_id == Instance.id,
-        Evidence.revision == Instance.revision,
-        Evidence.kind == "parses",
-        Evidence.result == Finding.FAIL,
-    )
-    text_hash = func.md5(
-        func.concat_ws("\x1f", Instance.task, Instance.instruction, Instance.information, Instance.solution)
-    )
-    statement = (
-        select(
-            Instance.id,
-            Instance.revision,
-            text_hash,
-            Snippet.license,
-            func.coalesce(Snippet.repo, ""),
-            does_not_parse,
-        )
-        .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
-        .where(*_accepted(project_id, filters))
-        .order_by(Instance.id)
-        .execution_options(yield_per=_AT_A_TIME)
-    )
-    for row in session.execute(statement):
-        yield Candidate(*row)
-
-
-def admitted_rows(session: Session, chosen: Sequence[Candidate]) -> Iterator[Admitted]:
-    """The texts of the chosen revisions, in the order of `chosen`. Revisions never change."""
-    for start in range(0, len(chosen), _AT_A_TIME):
-        batch = chosen[start : start + _AT_A_TIME]
-        wanted = {candidate.instance_id: candidate.revision for candidate in batch}
-        found = {row[0]: Admitted(*row) for row in session.execute(_texts(wanted))}
-        yield from (found[candidate.instance_id] for candidate in batch)
-
-
-def _accepted(project_id: int, filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
-    conditions = [Instance.project_id == project_id, Instance.status == InstanceStatus.ACCEPTED]
-    if tasks := filters.get("tasks"):
-        conditions.append(Instance.task.in_(tasks))
-    if languages := filters.get("languages"):
-        conditions.append(Instance.language.in_(languages))
-    return conditions
-
-
-def _texts(wanted: Mapping[int, int]) -> Select[*tuple[Any, ...]]:
-    decided = aliased(Decision)
-    action = (
-        select(decided.action)
-        .where(
-            decided.instance_id == Instance.id,
-            decided.action.in_((Action.ACCEPT, Action.EDIT)),
-            decided.undone_at.is_(None),
-        )
-        .order_by(decided.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    served = exists().where(Exemplar.instance_id == Instance.id, Exemplar.id.in_(_shown_exemplars()))
-    return (
-        select(
-            Instance.id,
-            Instance.task,
-            Instance.task_name,
-            Revision.instruction,
-            Revision.information,
-            Revision.solution,
-            Instance.language,
-            Instance.target_language,
-            Revision.number,
-            Instance.generator,
-            Instance.discriminator,
-            func.coalesce(action, Action.ACCEPT.value),
-            served,
-            Snippet.repo,
-            Snippet.path,
-            Snippet.sha,
-            Snippet.url,
-            Snippet.license,
-            Snippet.content_hash,
-        )
-        .join(Revision, Revision.instance_id == Instance.id)
-        .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
-        .where(or_(*(_is_revision(*one) for one in wanted.items())))
-    )
-
-
-def _shown_exemplars() -> CompoundSelect[int | None]:
-    """Exemplars that some call really saw. Not correlated, so that Postgres hashes it once."""
-    good = select(Call.good_exemplar_id).where(Call.good_exemplar_id.is_not(None))
-    bad = select(Call.bad_exemplar_id).where(Call.bad_exemplar_id.is_not(None))
-    return good.union(bad)
-
-
-def _is_revision(instance_id: int, number: int) -> ColumnElement[bool]:
-    return and_(Revision.instance_id == instance_id, Revision.number == number)
 
 
 # --- what is said about them ------------------------------------------------------------------------------
@@ -224,11 +116,7 @@ def facts(session: Session, project: Project, chosen: Sequence[Candidate]) -> Fa
             ).one()
             or 0
         ),
-        exemplars=session.scalars(
-            select(func.count(func.distinct(Exemplar.instance_id))).where(
-                Exemplar.instance_id == func.any(chosen_ids), Exemplar.id.in_(_shown_exemplars())
-            )
-        ).one(),
+        exemplars=len(served_as_exemplars(session, chosen_ids)),
     )
 
 

@@ -14,21 +14,15 @@ from app.engine.runs import count_rows, open_run
 from app.errors import Conflict, InvalidInput, NotFound
 from app.export import queries
 from app.export.card import card
-from app.export.formats import (
-    ALWAYS_BUILT,
-    CODEOCEAN,
-    DERIVED,
-    FORMATS,
-    SCHEMA_VERSION,
-    codeocean,
-    file_name,
-    parsed_file_name,
-)
-from app.export.gates import DEFAULTS, RELEASED, Candidate, Mode, Sorted, report, sort_out
+from app.export.formats import ALWAYS_BUILT, CODEOCEAN, DERIVED, FORMATS, file_name, parsed_file_name
 from app.export.split import Placed, assign
 from app.export.writing import CodeoceanWriter, Written, derive, described, release_hash, write_json
-from app.pipeline import LANGUAGES, RunKind, RunState, Task
+from app.pipeline import InstanceStatus, RunKind, RunState
+from app.rows.asked import checked_filters, checked_gates
+from app.rows.codeocean import SCHEMA_VERSION, codeocean
+from app.rows.gates import RELEASED, Candidate, Mode, Sorted, report, sort_out
 from app.settings import settings
+from app.storage.rows import admitted_rows, candidates
 from app.storage.tables import Person, Project, Release, Run
 
 CARD = "README.md"
@@ -72,7 +66,8 @@ def start_release(session: Session, project: Project, wanted: Wanted, person: Pe
 def preview(session: Session, project: Project, request: Mapping[str, Any]) -> Sorted:
     """What the gates would let through now."""
     modes = {gate: Mode(mode) for gate, mode in request["gates"].items()}
-    return sort_out(queries.candidates(session, project.id, request["filters"]), modes)
+    accepted = candidates(session, project.id, [InstanceStatus.ACCEPTED], request["filters"])
+    return sort_out(accepted, modes)
 
 
 def default_request() -> dict[str, Any]:
@@ -149,7 +144,7 @@ def _write_rows(
     splits = assign([Placed(one.repo, one.text_hash) for one in chosen], shares)
     writer = CodeoceanWriter(folder, list(shares))
     try:
-        for split, admitted in zip(splits, queries.admitted_rows(session, chosen), strict=True):
+        for split, admitted in zip(splits, admitted_rows(session, chosen), strict=True):
             writer.write(split, codeocean(project.slug, admitted))
     finally:
         writer.close()
@@ -215,32 +210,11 @@ def _checked(wanted: Wanted) -> dict[str, Any]:
     if wanted.basis != "people":
         raise InvalidInput(f"basis must be people or audited, not {wanted.basis[:50]!r}", "basis")
     return {
-        "filters": _checked_filters(wanted.filters),
-        "gates": _checked_gates(wanted.gates),
+        "filters": checked_filters(wanted.filters),
+        "gates": checked_gates(wanted.gates),
         "splits": _checked_splits(wanted.splits),
         "formats": _checked_formats(wanted.formats),
     }
-
-
-def _checked_filters(filters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    known = {"tasks": [task.value for task in Task], "languages": list(LANGUAGES)}
-    checked: dict[str, list[str]] = {}
-    for name, values in filters.items():
-        if name not in known:
-            raise InvalidInput(f"there is no filter {name[:50]!r}, only {', '.join(known)}", "filters")
-        unknown = sorted(set(values) - set(known[name]))
-        if unknown:
-            raise InvalidInput(f"{name} must be some of {', '.join(known[name])}", "filters")
-        if values:
-            checked[name] = sorted(set(values))
-    return checked
-
-
-def _checked_gates(gates: Mapping[str, str]) -> dict[str, str]:
-    for gate, mode in gates.items():
-        if gate not in DEFAULTS or mode not in tuple(Mode):
-            raise InvalidInput(f"gates are {', '.join(DEFAULTS)}, each block or admit", "gates")
-    return {gate: gates.get(gate, mode.value) for gate, mode in DEFAULTS.items()}
 
 
 def _checked_splits(splits: Mapping[str, float]) -> dict[str, float]:

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.export.formats import CODEOCEAN, DERIVED, PARQUET, Row, file_name, line
+from app.export.formats import CODEOCEAN, DERIVED, PARQUET, file_name, line
+from app.rows.codeocean import Row
 
 _PARQUET_ROWS = 1000  # rows of a row group
 _STRUCT = pa.struct(

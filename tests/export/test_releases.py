@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput
 from app.export import service
-from app.export.formats import row_hash
 from app.export.service import Wanted, build_release, start_release
 from app.pipeline import Action, InstanceStatus, Stream
+from app.rows.codeocean import row_hash
 from app.settings import settings
 from app.storage.tables import Decision, Evidence, Instance, Project, Release, Revision, Run
 from tests.factories import make_instance, make_person, make_pick, make_project, make_snippet

@@ -1,0 +1,137 @@
+"""What both releases and audits are made of: candidates for the gates, and the rows of chosen revisions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, exists, func, literal, or_, select
+from sqlalchemy.orm import Session
+
+from app.pipeline import Action, Finding, InstanceStatus, Stream, Verdict
+from app.rows.codeocean import Admitted
+from app.rows.gates import Candidate
+from app.storage.tables import Call, Decision, Evidence, Exemplar, Instance, Revision, Snippet
+
+_AT_A_TIME = 1000
+
+
+class Chosen(NamedTuple):
+    """A text of an instance."""
+
+    instance_id: int
+    revision: int
+
+
+def candidates(
+    session: Session, project_id: int, statuses: Sequence[InstanceStatus], filters: Mapping[str, Any]
+) -> Iterator[Candidate]:
+    """Instances in one of `statuses` that the filters admit, by number, as they stand now; no texts but hashes.
+
+    `filters` may hold tasks, languages and runs (numbers); what is not there filters nothing.
+    """
+    text_hash = func.md5(
+        func.concat_ws("\x1f", Instance.task, Instance.instruction, Instance.information, Instance.solution)
+    )
+    suspicious = or_(
+        Instance.verdict.in_((Verdict.FAIL, Verdict.INVALID)), Instance.contradictory, _failed_evidence()
+    )
+    statement = (
+        select(
+            Instance.id,
+            Instance.revision,
+            text_hash,
+            Snippet.license,
+            func.coalesce(Snippet.repo, ""),
+            _failed_evidence("parses"),
+            func.coalesce(suspicious, literal(False)),
+        )
+        .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+        .where(Instance.project_id == project_id, Instance.status.in_(statuses), *_admitted_by(filters))
+        .order_by(Instance.id)
+        .execution_options(yield_per=_AT_A_TIME)
+    )
+    for row in session.execute(statement):
+        yield Candidate(*row)
+
+
+def admitted_rows(session: Session, chosen: Sequence[Chosen | Candidate]) -> Iterator[Admitted]:
+    """The rows of the chosen revisions, in the order of `chosen`. Revisions never change."""
+    served = served_as_exemplars(session, [one.instance_id for one in chosen])
+    for start in range(0, len(chosen), _AT_A_TIME):
+        batch = chosen[start : start + _AT_A_TIME]
+        found = {row[0]: Admitted(*row) for row in session.execute(_texts(batch))}
+        for one in batch:
+            row = found[one.instance_id]
+            yield row._replace(served_as_exemplar=True) if one.instance_id in served else row
+
+
+def served_as_exemplars(session: Session, instance_ids: Sequence[int]) -> frozenset[int]:
+    """Those of the instances that some call showed to a model."""
+    good = select(Call.good_exemplar_id).where(Call.good_exemplar_id.is_not(None))
+    bad = select(Call.bad_exemplar_id).where(Call.bad_exemplar_id.is_not(None))
+    shown = select(Exemplar.instance_id).where(
+        Exemplar.instance_id == func.any(instance_ids), Exemplar.id.in_(good.union(bad))
+    )
+    return frozenset(number for number in session.scalars(shown) if number is not None)
+
+
+def _admitted_by(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    columns = {"tasks": Instance.task, "languages": Instance.language, "runs": Instance.run_id}
+    return [column.in_(filters[name]) for name, column in columns.items() if filters.get(name)]
+
+
+def _failed_evidence(kind: str | None = None) -> ColumnElement[bool]:
+    """Whether a check of the current revision failed: this one, or any."""
+    failed = exists().where(
+        Evidence.instance_id == Instance.id,
+        Evidence.revision == Instance.revision,
+        Evidence.result == Finding.FAIL,
+    )
+    return failed if kind is None else failed.where(Evidence.kind == kind)
+
+
+def _texts(batch: Sequence[Chosen | Candidate]) -> Select[*tuple[Any, ...]]:
+    """In the order of `Admitted`. An instance without revisions was never changed: its own text is the one."""
+    wanted = (
+        func.unnest([one.instance_id for one in batch], [one.revision for one in batch])
+        .table_valued("instance_id", "revision")
+        .render_derived()
+    )
+    people_said = (
+        select(Decision.action)
+        .where(
+            Decision.instance_id == Instance.id,
+            Decision.stream == Stream.WORK,
+            Decision.action.in_((Action.ACCEPT, Action.EDIT)),
+            Decision.undone_at.is_(None),
+        )
+        .order_by(Decision.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            Instance.id,
+            Instance.task,
+            Instance.task_name,
+            func.coalesce(Revision.instruction, Instance.instruction),
+            func.coalesce(Revision.information, Instance.information),
+            func.coalesce(Revision.solution, Instance.solution),
+            Instance.language,
+            Instance.target_language,
+            wanted.c.revision,
+            Instance.generator,
+            Instance.discriminator,
+            func.coalesce(people_said, Action.ACCEPT.value),
+            literal(False),
+            Snippet.repo,
+            Snippet.path,
+            Snippet.sha,
+            Snippet.url,
+            Snippet.license,
+            Snippet.content_hash,
+        )
+        .select_from(wanted)
+        .join(Instance, Instance.id == wanted.c.instance_id)
+        .outerjoin(Revision, (Revision.instance_id == Instance.id) & (Revision.number == wanted.c.revision))
+        .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+    )
