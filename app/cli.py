@@ -291,6 +291,29 @@ def export(
             print(f"{one['path']}: {one['rows']} rows")
 
 
+@cli.command()
+def verify(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="of a release, wherever it lies"),
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute a release's hashes and certificate from the files alone; exit status 1 names each problem."""
+    from app.export import verify as verifying
+
+    verified = verifying.verify(folder)
+    if as_json:
+        print(json.dumps(verifying.record(verified)))
+    else:
+        print(verifying.paragraph(verified))
+        for problem in verified.problems:
+            print(f"* {problem}")
+    if verified.problems:
+        raise typer.Exit(1)
+
+
 def _work(starts: Sequence[Callable[[Session], Run]], *, as_json: bool) -> None:
     """Start one run after the other and follow each to its end; stops at one that does not complete."""
     ended: list[SeenRun] = []

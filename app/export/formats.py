@@ -39,6 +39,7 @@ def _request(row: Row) -> str:
     return "\n\n".join(part for part in (row["instruction"], row["information"]) if part)
 
 
+CARD, MANIFEST, CERTIFICATE = "README.md", "manifest.json", "certificate.json"
 CODEOCEAN = "codeocean"
 PARQUET = "parquet"
 ALWAYS_BUILT = (CODEOCEAN, PARQUET)  # the card's `configs` name the Parquet files

@@ -14,9 +14,18 @@ from app.engine.runs import count_rows, open_run
 from app.errors import Conflict, InvalidInput, NotFound
 from app.export import queries
 from app.export.card import card
-from app.export.formats import ALWAYS_BUILT, CODEOCEAN, DERIVED, FORMATS, file_name, parsed_file_name
+from app.export.formats import (
+    ALWAYS_BUILT,
+    CARD,
+    CODEOCEAN,
+    DERIVED,
+    FORMATS,
+    MANIFEST,
+    file_name,
+    parsed_file_name,
+)
 from app.export.split import Placed, assign
-from app.export.writing import CodeoceanWriter, Written, derive, described, release_hash, write_json
+from app.export.writing import CodeoceanWriter, Written, derive, described, release_hash, sealed, write_json
 from app.pipeline import InstanceStatus, RunKind, RunState
 from app.rows.asked import checked_filters, checked_gates
 from app.rows.codeocean import SCHEMA_VERSION, codeocean
@@ -25,8 +34,6 @@ from app.settings import settings
 from app.storage.rows import admitted_rows, candidates
 from app.storage.tables import Person, Project, Release, Run
 
-CARD = "README.md"
-MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SPLIT = re.compile(r"[A-Za-z0-9_]{1,40}")
 
@@ -186,6 +193,7 @@ def _write_description(
     }
     (folder / CARD).write_text(card(manifest, queries.facts(session, project, sorted_out.admitted)))
     manifest["files"].append(_as_dict(described(folder / CARD, "card", None, 0)))
+    manifest = sealed(manifest)
     write_json(folder / MANIFEST, manifest)
     release.manifest = manifest
     release.sha256 = manifest["sha256"]

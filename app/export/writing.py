@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.export.formats import CODEOCEAN, DERIVED, PARQUET, file_name, line
+from app.guarantee.lot import hash_without
 from app.rows.codeocean import Row
 
+MANIFEST_HASH = "self_sha256"
 _PARQUET_ROWS = 1000  # rows of a row group
 _STRUCT = pa.struct(
     [(name, pa.string()) for name in ("repo", "path", "sha", "url", "license", "snippet_hash")]
@@ -31,6 +33,7 @@ _SCHEMA = pa.schema(
         ("hash", pa.string()),
     ]
 )
+COLUMNS: list[str] = _SCHEMA.names
 
 
 class Written(NamedTuple):
@@ -101,6 +104,18 @@ def release_hash(folder: Path, splits: list[str]) -> str:
         for row in rows_of(folder / file_name(CODEOCEAN, split)):
             found.update(f"{split} {row['hash']}\n".encode())
     return found.hexdigest()
+
+
+def parquet_rows(path: Path) -> Iterator[Row]:
+    """The rows of a Parquet file, each with all of `COLUMNS` where a release wrote it."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_PARQUET_ROWS):
+            yield from batch.to_pylist()
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with the hash of its own canonical JSON, so that a change of any field shows."""
+    return {**manifest, MANIFEST_HASH: hash_without(manifest, MANIFEST_HASH)}
 
 
 def write_json(path: Path, value: Any) -> None:
