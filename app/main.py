@@ -9,6 +9,8 @@ from sqlalchemy.orm import configure_mappers
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from app.audit import api as audit_api
+from app.audit import pages as audit_pages
 from app.console import api as console_api
 from app.console import model_pages, settings_pages
 from app.console import pages as console_pages
@@ -56,6 +58,7 @@ PAGES = (
     instance_pages,
     adjudication_pages,
     policy_pages,
+    audit_pages,
     export_pages,
 )
 APIS = (
@@ -67,6 +70,7 @@ APIS = (
     review_api,
     audit_label_api,
     dashboard_api,
+    audit_api,
     export_api,
 )
 

@@ -24,7 +24,7 @@ TABS = (
 )
 
 
-BELOW = {"/adjudication": "/quality"}  # pages that stand beside a tab's own
+BELOW = {"/adjudication": "/quality", "/audits": "/quality"}  # pages that stand beside a tab's own
 
 
 def nav_entries(path: str) -> list[NavEntry]:
