@@ -26,6 +26,7 @@ from app.ingestion import api as ingestion_api
 from app.ingestion import pages as ingestion_pages
 from app.review import adjudication_pages, assign_pages, bulk_pages, instance_pages, policy_pages
 from app.review import api as review_api
+from app.review import audit_api as audit_label_api
 from app.review import pages as review_pages
 from app.runs import api as runs_api
 from app.runs import pages as runs_pages
@@ -67,6 +68,7 @@ APIS = (
     generation_api,
     runs_api,
     review_api,
+    audit_label_api,
     dashboard_api,
     audit_api,
     export_api,

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from app.pipeline import Role
 from app.review import drafts, history, queries
+from app.review.blind import ids_in_hand
 from app.review.fields import fields_of
 from app.review.filters import count_of, instance_rows
 from app.review.history import Viewer
@@ -21,11 +22,19 @@ router = APIRouter()
 
 @router.get("/instances")
 def instances(
-    request: Request, session: DbSession, project: CurrentProject, filters: AskedFilters, asked: AskedWindow
+    request: Request,
+    session: DbSession,
+    project: CurrentProject,
+    person: CurrentPerson,
+    filters: AskedFilters,
+    asked: AskedWindow,
 ) -> HTMLResponse:
     """The filter stands in the address, so that a list can be sent to somebody."""
+    blind = ids_in_hand(session, person.id)
     rows, following = cut(
-        instance_rows(session, project.id, filters, after=asked.after or 0, limit=asked.limit + 1),
+        instance_rows(
+            session, project.id, filters, after=asked.after or 0, limit=asked.limit + 1, blind=blind
+        ),
         asked,
         lambda row: row.id,
     )
@@ -34,7 +43,7 @@ def instances(
         request,
         "review/_instances.html" if is_htmx(request) else "review/instances.html",
         rows=rows,
-        total=count_of(session, project.id, filters),
+        total=count_of(session, project.id, filters, blind),
         filters=filters,
         query=query,
         choices=CHOICES,
@@ -54,7 +63,7 @@ def instance(
     """Everything that happened to one instance."""
     queries.instance_in(session, project.id, instance_id)
     detail = history.instance_detail(
-        session, instance_id, Viewer(person.name, request.state.role is Role.ADMIN)
+        session, instance_id, Viewer(person.name, request.state.role is Role.ADMIN, person.id)
     )
     return render(
         request,
