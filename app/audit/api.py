@@ -21,6 +21,7 @@ from app.audit.shapes import (
 from app.guarantee.outlook import claimed_test, fixed_plans, outlook
 from app.pipeline import AuditState, Role
 from app.storage.labels import claim_of
+from app.storage.lots import lots_before
 from app.storage.tables import Audit, Project
 from app.web.dependencies import AdminProject, ApiCaller, DbSession, ReadProject
 from app.web.idempotency import api_router
@@ -87,8 +88,8 @@ def _shape(session: Session, project: Project, audit: Audit) -> AuditShape:
             for one in fixed_plans(claimed_test(claim, seen.standing.census_removed))
         ],
         earlier_audits=[
-            EarlierShape(id=one.audit_id, state=one.state, attempt=one.attempt, shared_rows=one.shared_rows)
-            for one in queries.lots_before(session, audit)
+            EarlierShape(id=one.id, state=one.state, attempt=one.attempt, shared_rows=shared)
+            for one, shared in lots_before(session, audit)
         ],
         readings=ReadingsShape(disagreements_open=seen.standing.disputed, **readers._asdict()),
     )

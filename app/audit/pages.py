@@ -17,6 +17,7 @@ from app.guarantee.outlook import claimed_test, fixed_plans, outlook
 from app.pipeline import LANGUAGES, AuditState, Census, Task
 from app.rows.gates import DEFAULTS, MEANINGS
 from app.storage.labels import claim_of
+from app.storage.lots import lots_before
 from app.storage.tables import Audit, Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
@@ -165,7 +166,7 @@ def _live(session: Session, audit: Audit) -> dict[str, Any]:
 
 def _fixed(session: Session, audit: Audit) -> dict[str, Any]:
     return {
-        "earlier": queries.lots_before(session, audit),
+        "earlier": lots_before(session, audit),
         "frozen_by": queries.name_of(session, audit.person_id),
         "releases": queries.releases_from(session, audit.id),
     }

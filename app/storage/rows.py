@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, TableValuedAlias, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from app.pipeline import Action, Finding, InstanceStatus, Stream, Verdict
@@ -53,6 +53,27 @@ def candidates(
         yield Candidate(*row)
 
 
+def candidates_of(session: Session, chosen: Sequence[Chosen]) -> list[Candidate]:
+    """The chosen revisions, in the order of `chosen`, with what splits look at; no gate has looked at them."""
+    found: dict[int, Candidate] = {}
+    for start in range(0, len(chosen), _AT_A_TIME):
+        wanted = _unnested(chosen[start : start + _AT_A_TIME])
+        text_hash = func.md5(func.concat_ws("\x1f", Instance.task, *_texts_of_revision()))
+        statement = _of_revisions(
+            select(
+                Instance.id,
+                wanted.c.revision,
+                text_hash,
+                Snippet.license,
+                func.coalesce(Snippet.repo, ""),
+                literal(False),
+            ),
+            wanted,
+        )
+        found |= {row[0]: Candidate(*row) for row in session.execute(statement)}
+    return [found[one.instance_id] for one in chosen]
+
+
 def admitted_rows(session: Session, chosen: Sequence[Chosen | Candidate]) -> Iterator[Admitted]:
     """The rows of the chosen revisions, in the order of `chosen`. Revisions never change."""
     served = served_as_exemplars(session, [one.instance_id for one in chosen])
@@ -90,12 +111,8 @@ def _failed_evidence(kind: str | None = None) -> ColumnElement[bool]:
 
 
 def _texts(batch: Sequence[Chosen | Candidate]) -> Select[*tuple[Any, ...]]:
-    """In the order of `Admitted`. An instance without revisions was never changed: its own text is the one."""
-    wanted = (
-        func.unnest([one.instance_id for one in batch], [one.revision for one in batch])
-        .table_valued("instance_id", "revision")
-        .render_derived()
-    )
+    """In the order of `Admitted`."""
+    wanted = _unnested(batch)
     people_said = (
         select(Decision.action)
         .where(
@@ -108,14 +125,12 @@ def _texts(batch: Sequence[Chosen | Candidate]) -> Select[*tuple[Any, ...]]:
         .limit(1)
         .scalar_subquery()
     )
-    return (
+    return _of_revisions(
         select(
             Instance.id,
             Instance.task,
             Instance.task_name,
-            func.coalesce(Revision.instruction, Instance.instruction),
-            func.coalesce(Revision.information, Instance.information),
-            func.coalesce(Revision.solution, Instance.solution),
+            *_texts_of_revision(),
             Instance.language,
             Instance.target_language,
             wanted.c.revision,
@@ -129,8 +144,32 @@ def _texts(batch: Sequence[Chosen | Candidate]) -> Select[*tuple[Any, ...]]:
             Snippet.url,
             Snippet.license,
             Snippet.content_hash,
-        )
-        .select_from(wanted)
+        ),
+        wanted,
+    )
+
+
+def _unnested(chosen: Sequence[Chosen | Candidate]) -> TableValuedAlias:
+    return (
+        func.unnest([one.instance_id for one in chosen], [one.revision for one in chosen])
+        .table_valued("instance_id", "revision")
+        .render_derived()
+    )
+
+
+def _texts_of_revision() -> tuple[ColumnElement[str], ...]:
+    """An instance without revisions was never changed: its own text is the one."""
+    return (
+        func.coalesce(Revision.instruction, Instance.instruction),
+        func.coalesce(Revision.information, Instance.information),
+        func.coalesce(Revision.solution, Instance.solution),
+    )
+
+
+def _of_revisions(statement: Select[*tuple[Any, ...]], wanted: TableValuedAlias) -> Select[*tuple[Any, ...]]:
+    """For columns of `wanted`, instances, their revisions and snippets."""
+    return (
+        statement.select_from(wanted)
         .join(Instance, Instance.id == wanted.c.instance_id)
         .outerjoin(Revision, (Revision.instance_id == Instance.id) & (Revision.number == wanted.c.revision))
         .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
