@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.export.card import Credit, Facts
-from app.pipeline import Action, InstanceStatus
+from app.pipeline import Action, AuditState, InstanceStatus
 from app.rows.gates import Candidate
 from app.storage.keyset import newest_first
 from app.storage.rows import served_as_exemplars
 from app.storage.tables import (
+    Audit,
     Call,
     Decision,
     Instance,
@@ -58,6 +59,20 @@ def latest_release(session: Session, project_id: int) -> Release:
     ).one_or_none()
     if found is None:
         raise NotFound("there is no release in this project yet")
+    return found
+
+
+def certified_audits(session: Session, project_id: int, most: int = 5) -> list[Audit]:
+    """The newest ones."""
+    mine = select(Audit).where(Audit.project_id == project_id, Audit.state == AuditState.CERTIFIED)
+    return list(session.scalars(mine.order_by(Audit.id.desc()).limit(most)))
+
+
+def audit_named(session: Session, project_id: int, audit_id: int | None) -> Audit:
+    mine = select(Audit).where(Audit.project_id == project_id, Audit.id == audit_id)
+    found = session.scalars(mine).one_or_none()
+    if found is None:
+        raise NotFound(f"there is no audit {audit_id} in this project")
     return found
 
 
