@@ -179,7 +179,15 @@ def _facts(
             for row in read.values()
         ],
         changes=[
-            Change(names[one.instance_id], _iso(one.at), one.before, one.after, one.why, one.decision_id)
+            Change(
+                names[one.instance_id],
+                _iso(one.at),
+                one.before,
+                one.after,
+                one.why,
+                one.decision_id,
+                one.note,
+            )
             for one in _changes(session, audit.id)
         ],
         corrected={

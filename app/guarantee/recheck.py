@@ -11,6 +11,7 @@ from typing import Any
 from app.errors import DomainError
 from app.guarantee.certificate import (
     ADJUDICATED,
+    DISAGREEMENT,
     FOUND_LATER,
     Certificate,
     Change,
