@@ -1,9 +1,7 @@
 """POST, look, list and abandon: what scripts see of an audit."""
 
-from collections.abc import Callable
-
 import numpy as np
-from fastapi.testclient import TestClient
+from fastapi import FastAPI
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -12,8 +10,8 @@ from app.pipeline import AuditState, Part, Scope
 from app.storage.tables import Audit, LabelChange, Person, Project
 from tests.audit.lots import lot_of, make_audit, make_instances, read, read_all
 from tests.factories import make_person, make_project
+from tests.web.clients import with_token
 
-Acting = Callable[..., TestClient]
 ASKED = {"max_defect_rate": 0.02, "alpha": 0.05}
 
 
@@ -25,11 +23,9 @@ def admin(session: Session) -> Person:
     return make_person(session, role="admin")
 
 
-def test_a_post_freezes_a_lot_and_says_where_it_is(
-    session: Session, project: Project, acting_as: Acting
-) -> None:
+def test_a_post_freezes_a_lot_and_says_where_it_is(session: Session, project: Project, app: FastAPI) -> None:
     instances = make_instances(session, project, 200)
-    client = acting_as(admin(session))
+    client = with_token(app, session, admin(session), Scope.ADMIN)
 
     answer = client.post(
         address(project), json=ASKED | {"filters": {"runs": [instances[0].run_id]}, "attempts": 2}
@@ -68,11 +64,9 @@ def test_a_post_freezes_a_lot_and_says_where_it_is(
     assert audit["fixed_plans"][0]["defects_allowed"] == 0
 
 
-def test_what_cannot_be_is_a_422_with_its_field(
-    session: Session, project: Project, acting_as: Acting
-) -> None:
+def test_what_cannot_be_is_a_422_with_its_field(session: Session, project: Project, app: FastAPI) -> None:
     make_instances(session, project, 1)
-    client = acting_as(admin(session))
+    client = with_token(app, session, admin(session), Scope.ADMIN)
 
     wrong = client.post(address(project), json=ASKED | {"alpha": 0})
     unknown = client.post(address(project), json=ASKED | {"mood": 1})
@@ -84,11 +78,9 @@ def test_what_cannot_be_is_a_422_with_its_field(
     assert session.scalar(select(func.count()).select_from(Audit)) == 0
 
 
-def test_the_same_post_under_a_key_freezes_once(
-    session: Session, project: Project, acting_as: Acting
-) -> None:
+def test_the_same_post_under_a_key_freezes_once(session: Session, project: Project, app: FastAPI) -> None:
     make_instances(session, project, 3)
-    client = acting_as(admin(session))
+    client = with_token(app, session, admin(session), Scope.ADMIN)
     headers = {"Idempotency-Key": "freeze"}
 
     one = client.post(address(project), json=ASKED, headers=headers)
@@ -100,33 +92,31 @@ def test_the_same_post_under_a_key_freezes_once(
 
 
 def test_only_admins_freeze_and_abandon_and_strangers_know_nothing(
-    session: Session, project: Project, acting_as: Acting
+    session: Session, project: Project, app: FastAPI
 ) -> None:
     make_instances(session, project, 1)
     audit = make_audit(session, project)
     here, body = f"/api/v1/audits/{audit.id}", {"why": "no"}
 
-    client = acting_as(make_person(session, project=project))
+    client = with_token(app, session, make_person(session, project=project), Scope.ADMIN)
     assert client.get(here).status_code == 200
     assert client.post(address(project), json=ASKED).status_code == 403
     assert client.post(f"{here}/abandon", json=body).status_code == 403
-    client = acting_as(admin(session), Scope.READ)
+    client = with_token(app, session, admin(session), Scope.READ)
     assert client.post(f"{here}/abandon", json=body).status_code == 403
-    client = acting_as(make_person(session, project=make_project(session)))
+    client = with_token(app, session, make_person(session, project=make_project(session)), Scope.ADMIN)
     assert client.get(here).status_code == client.post(f"{here}/abandon", json=body).status_code == 404
     assert client.get("/api/v1/audits/999999999").status_code == 404
 
 
-def test_it_tells_how_far_it_is_as_labels_come_in(
-    session: Session, project: Project, acting_as: Acting
-) -> None:
+def test_it_tells_how_far_it_is_as_labels_come_in(session: Session, project: Project, app: FastAPI) -> None:
     make_instances(session, project, 100)
     audit = make_audit(session, project, max_defect_rate=0.1)
     rows = lot_of(session, audit)
     read_all(session, audit, [*rows[:4], rows[9]])
     read(session, audit, rows[4], defect=True)
 
-    seen = acting_as(admin(session)).get(f"/api/v1/audits/{audit.id}").json()
+    seen = with_token(app, session, admin(session), Scope.ADMIN).get(f"/api/v1/audits/{audit.id}").json()
 
     labels = np.array([False] * 4 + [True])
     bounds = upper_bounds(labels, Test(100, 10, 0.05, prior_for(0.1))).tolist()
@@ -135,9 +125,7 @@ def test_it_tells_how_far_it_is_as_labels_come_in(
     assert seen["reviews_left"] == int(np.ceil(seen["expected_draws_left"])) - 1
 
 
-def test_second_readings_tell_how_much_readers_miss(
-    session: Session, project: Project, acting_as: Acting
-) -> None:
+def test_second_readings_tell_how_much_readers_miss(session: Session, project: Project, app: FastAPI) -> None:
     make_instances(session, project, 6)
     audit = make_audit(session, project, max_defect_rate=0.9, double_share=1)
     missed, found, both_ok, disputed, half, _ = lot_of(session, audit)
@@ -163,7 +151,11 @@ def test_second_readings_tell_how_much_readers_miss(
     )
     session.flush()
 
-    readings = acting_as(admin(session)).get(f"/api/v1/audits/{audit.id}").json()["readings"]
+    readings = (
+        with_token(app, session, admin(session), Scope.ADMIN)
+        .get(f"/api/v1/audits/{audit.id}")
+        .json()["readings"]
+    )
 
     limit = readings.pop("miss_rate_limit")
     assert readings == {
@@ -177,12 +169,12 @@ def test_second_readings_tell_how_much_readers_miss(
 
 
 def test_the_tolerance_is_known_once_the_census_is_complete(
-    session: Session, project: Project, acting_as: Acting
+    session: Session, project: Project, app: FastAPI
 ) -> None:
     make_instances(session, project, 8)
     make_instances(session, project, 2, verdict="fail")
     audit = make_audit(session, project, max_defect_rate=0.3, census="read")
-    client, here = acting_as(admin(session)), f"/api/v1/audits/{audit.id}"
+    client, here = with_token(app, session, admin(session), Scope.ADMIN), f"/api/v1/audits/{audit.id}"
     one, other = lot_of(session, audit, Part.CENSUS)
 
     read(session, audit, one, defect=True)
@@ -194,11 +186,11 @@ def test_the_tolerance_is_known_once_the_census_is_complete(
     assert (whole["tolerance"], whole["census_read"]) == (2, 2)  # 30 % of the 9 rows that stay
 
 
-def test_the_list_has_the_newest_first(session: Session, project: Project, acting_as: Acting) -> None:
+def test_the_list_has_the_newest_first(session: Session, project: Project, app: FastAPI) -> None:
     make_instances(session, project, 2)
     audits = [make_audit(session, project).id for _ in range(3)]
     make_audit(session, project_with_rows(session))
-    client = acting_as(admin(session))
+    client = with_token(app, session, admin(session), Scope.ADMIN)
 
     first = client.get(address(project), params={"limit": 2}).json()
     rest = client.get(address(project), params={"limit": 2, "cursor": first["next"]}).json()
@@ -220,11 +212,11 @@ def project_with_rows(session: Session) -> Project:
 
 
 def test_an_abandoned_audit_stays_on_record_with_its_reason(
-    session: Session, project: Project, acting_as: Acting
+    session: Session, project: Project, app: FastAPI
 ) -> None:
     make_instances(session, project, 2)
     audit = make_audit(session, project)
-    client, here = acting_as(admin(session)), f"/api/v1/audits/{audit.id}"
+    client, here = with_token(app, session, admin(session), Scope.ADMIN), f"/api/v1/audits/{audit.id}"
 
     empty = client.post(f"{here}/abandon", json={"why": " "})
     answer = client.post(f"{here}/abandon", json={"why": "The wrong filter"})
