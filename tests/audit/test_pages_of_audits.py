@@ -154,7 +154,7 @@ def test_the_page_follows_the_draws_and_has_the_numbers_as_a_table(
 
     assert "Nothing is read yet" in before.text
     words = text_of(page)
-    assert "4 draws read of 100 1 defects among them" in words
+    assert "4 draws read of 100 1 defect among them" in words
     bounds = re.search(r"data-bounds=\"\[(\d+), (\d+), (\d+), (\d+)\]\"", page.text)
     assert bounds is not None
     assert f"4 1 {bounds[4]} {bounds[4]}.0 %" in words  # the last line of the table
