@@ -42,6 +42,7 @@ from app.web.health import router as health
 from app.web.request_log import RequestLog
 
 PAGES = (
+    review_pages,  # first, as addresses are tried in this order and no page is asked for as often
     dashboard_pages,
     quality_pages,
     console_pages,
@@ -52,7 +53,6 @@ PAGES = (
     generation_pages,
     discrimination_pages,
     runs_pages,
-    review_pages,
     bulk_pages,  # before the instances, where `bulk` would be read as a number
     assign_pages,  # likewise
     instance_pages,
@@ -119,10 +119,10 @@ def create_app() -> FastAPI:
         ],
     )
     add_error_pages(app)
-    for api in APIS:
-        app.include_router(api.router)
     for pages in PAGES:
         app.include_router(pages.router, include_in_schema=False)
+    for api in APIS:
+        app.include_router(api.router)
     app.include_router(health, include_in_schema=False)
     app.mount("/static", Assets(directory=STATIC), name="static")
     return app
