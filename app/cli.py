@@ -189,6 +189,32 @@ def ingest(
     _work([start(path) for path in paths], as_json=as_json)
 
 
+@cli.command("import")
+def import_set(
+    project: ProjectSlug,
+    path: Annotated[Path, typer.Argument(metavar="PATH", exists=True)],
+    format: Annotated[str, typer.Option(help="codeocean, alpaca, argilla or auto")] = "auto",
+    license: Annotated[str | None, typer.Option(metavar="SPDX", help="for rows that name none")] = None,
+    task: Annotated[
+        Task | None, typer.Option(help="of rows that name none; default: generation", show_default=False)
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="of rows that name none; default: recognised from the text")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a finished instruction set into a project, which is made when there is none."""
+    from app.ingestion.importing import Asked, start_import
+
+    asked = Asked(format, license, task, language)
+
+    def start(session: Session) -> Run:
+        return start_import(session, _project_or_new(session, project), path.resolve(), asked, None)
+
+    _work([start], as_json=as_json)
+
+
 @cli.command()
 def select(
     project: ProjectSlug,

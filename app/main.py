@@ -23,6 +23,7 @@ from app.export import pages as export_pages
 from app.generation import api as generation_api
 from app.generation import pages as generation_pages
 from app.ingestion import api as ingestion_api
+from app.ingestion import import_api, import_pages
 from app.ingestion import pages as ingestion_pages
 from app.review import adjudication_pages, assign_pages, bulk_pages, instance_pages, policy_pages
 from app.review import api as review_api
@@ -49,6 +50,7 @@ PAGES = (
     model_pages,
     settings_pages,
     ingestion_pages,
+    import_pages,
     selection_pages,
     generation_pages,
     discrimination_pages,
@@ -64,6 +66,7 @@ PAGES = (
 APIS = (
     console_api,
     ingestion_api,
+    import_api,
     selection_api,
     generation_api,
     runs_api,

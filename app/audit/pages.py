@@ -15,7 +15,7 @@ from app.audit.readings import second_readings
 from app.audit.seeing import seen
 from app.errors import Conflict, InvalidInput
 from app.guarantee.outlook import claimed_test, fixed_plans, outlook
-from app.pipeline import LANGUAGES, AuditState, Census, Task
+from app.pipeline import INSTANCE_LANGUAGES, AuditState, Census, Task
 from app.rows.gates import DEFAULTS, MEANINGS
 from app.storage.labels import claim_of
 from app.storage.lots import lots_before
@@ -123,7 +123,7 @@ def _form(session: Session, project: Project, form: AuditForm) -> dict[str, Any]
         "preview": preview,
         "gates": [(gate, MEANINGS[gate]) for gate in DEFAULTS],
         "tasks": [task.value for task in Task],
-        "languages": LANGUAGES,
+        "languages": INSTANCE_LANGUAGES,
         "statuses": [status.value for status in AUDITABLE],
         "census": Census,
         "most_attempts": MOST_ATTEMPTS,

@@ -8,7 +8,7 @@ from app.pipeline import OFFLINE
 
 
 class Credit(NamedTuple):
-    """Rows taken from one repository under one licence."""
+    """Rows taken from one repository, or from one finished set, under one licence."""
 
     license: str | None
     repo: str
@@ -47,7 +47,7 @@ def card(manifest: Mapping[str, Any], facts: Facts) -> str:
         _models(facts),
         _table(
             "Licences and attribution",
-            ("licence", "repository", "rows"),
+            ("licence", "repository or set", "rows"),
             [(credit.license or "unknown", credit.repo, credit.rows) for credit in facts.credits],
         ),
         _files(manifest),
@@ -112,7 +112,7 @@ def _models(facts: Facts) -> str:
         "## Models, prompts and rules",
         "",
         f"* generator: {', '.join(facts.generators)}",
-        f"* discriminator: {', '.join(facts.discriminators)}",
+        f"* discriminator: {', '.join(name or 'none (imported)' for name in facts.discriminators)}",
         f"* paid for the calls of these rows: {facts.cost_micro / 1e6:.4f} USD",
     ]
     lines += [f"* {name}: `{template_hash}`" for name, template_hash in facts.templates]

@@ -10,7 +10,7 @@ from app.errors import Conflict, InvalidInput
 from app.export import queries, service
 from app.export.asking import AUDITED, PEOPLE, Wanted
 from app.export.formats import ALWAYS_BUILT, DERIVED, FORMATS, file_name
-from app.pipeline import LANGUAGES, Task
+from app.pipeline import INSTANCE_LANGUAGES, Task
 from app.rows.gates import DEFAULTS, MEANINGS, Mode
 from app.storage.tables import Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
@@ -123,7 +123,7 @@ def _form(session: Session, project: Project, given: Wanted) -> dict[str, Any]:
         "found": dict(sorted_out.found),
         "gates": [(gate, mode is Mode.BLOCK, MEANINGS[gate]) for gate, mode in DEFAULTS.items()],
         "tasks": [task.value for task in Task],
-        "languages": LANGUAGES,
+        "languages": INSTANCE_LANGUAGES,
     }
 
 

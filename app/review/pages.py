@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, DomainError, InvalidInput
-from app.pipeline import LANGUAGES, Action, InstanceStatus, Task, Verdict
+from app.pipeline import INSTANCE_LANGUAGES, Action, InstanceStatus, Task, Verdict
 from app.review import decision_queries, drafts, leases, queries, service, work_queue
 from app.review.assignment import LEASE_MINUTES, WhyEmpty
 from app.review.difference import changed_lines
@@ -31,7 +31,7 @@ Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 CHOICES = {
     "status": list(InstanceStatus),
     "task": list(Task),
-    "language": list(LANGUAGES),
+    "language": list(INSTANCE_LANGUAGES),
     "verdict": list(Verdict),
 }
 

@@ -9,9 +9,25 @@ from sqlalchemy.orm import Session
 from app.pipeline import Action, Finding, InstanceStatus, Stream, Verdict
 from app.rows.codeocean import Admitted
 from app.rows.gates import Candidate
-from app.storage.tables import Call, Decision, Evidence, Exemplar, Instance, Revision, Snippet
+from app.storage.tables import (
+    Call,
+    Decision,
+    Evidence,
+    Exemplar,
+    ImportedRecord,
+    Instance,
+    Revision,
+    Snippet,
+    Source,
+)
 
 _AT_A_TIME = 1000
+
+# Where an imported row says it comes from; null, and with it everything in it, where it says nothing.
+OWN_ORIGIN = ImportedRecord.kept["source"]
+# An imported row that names no repository stands for itself: a set as a whole must not be one side of a split.
+_SIDE = func.coalesce(Snippet.repo, OWN_ORIGIN["repo"].astext, func.concat("imported ", Instance.id))
+_LICENSE = func.coalesce(Snippet.license, ImportedRecord.license)
 
 
 class Chosen(NamedTuple):
@@ -39,12 +55,14 @@ def candidates(
             Instance.id,
             Instance.revision,
             text_hash,
-            Snippet.license,
-            func.coalesce(Snippet.repo, ""),
+            _LICENSE,
+            _SIDE,
             _failed_evidence("parses"),
+            Instance.snippet_id.is_not(None),
             func.coalesce(suspicious, literal(False)),
         )
         .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+        .outerjoin(ImportedRecord, ImportedRecord.instance_id == Instance.id)
         .where(Instance.project_id == project_id, Instance.status.in_(statuses), *_admitted_by(filters))
         .order_by(Instance.id)
         .execution_options(yield_per=_AT_A_TIME)
@@ -64,8 +82,8 @@ def candidates_of(session: Session, chosen: Sequence[Chosen]) -> list[Candidate]
                 Instance.id,
                 wanted.c.revision,
                 text_hash,
-                Snippet.license,
-                func.coalesce(Snippet.repo, ""),
+                _LICENSE,
+                _SIDE,
                 literal(False),
             ),
             wanted,
@@ -138,12 +156,12 @@ def _texts(batch: Sequence[Chosen | Candidate]) -> Select[*tuple[Any, ...]]:
             Instance.discriminator,
             func.coalesce(people_said, Action.ACCEPT.value),
             literal(False),
-            Snippet.repo,
-            Snippet.path,
-            Snippet.sha,
-            Snippet.url,
-            Snippet.license,
-            Snippet.content_hash,
+            func.coalesce(Snippet.repo, OWN_ORIGIN["repo"].astext, Source.name),
+            func.coalesce(Snippet.path, OWN_ORIGIN["path"].astext),
+            func.coalesce(Snippet.sha, OWN_ORIGIN["sha"].astext),
+            func.coalesce(Snippet.url, OWN_ORIGIN["url"].astext),
+            _LICENSE,
+            func.coalesce(Snippet.content_hash, OWN_ORIGIN["snippet_hash"].astext),
         ),
         wanted,
     )
@@ -167,10 +185,12 @@ def _texts_of_revision() -> tuple[ColumnElement[str], ...]:
 
 
 def _of_revisions(statement: Select[*tuple[Any, ...]], wanted: TableValuedAlias) -> Select[*tuple[Any, ...]]:
-    """For columns of `wanted`, instances, their revisions and snippets."""
+    """For columns of `wanted`, instances, their revisions and snippets, or the sets they came with."""
     return (
         statement.select_from(wanted)
         .join(Instance, Instance.id == wanted.c.instance_id)
         .outerjoin(Revision, (Revision.instance_id == Instance.id) & (Revision.number == wanted.c.revision))
         .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+        .outerjoin(ImportedRecord, ImportedRecord.instance_id == Instance.id)
+        .outerjoin(Source, ImportedRecord.instance_id.is_not(None) & (Source.run_id == Instance.run_id))
     )
