@@ -41,8 +41,6 @@ def downgrade() -> None:
     op.execute("DELETE FROM lease WHERE audit_id IS NOT NULL")
     op.drop_constraint(op.f("ck_lease_stream"), "lease", type_="check")
     op.drop_constraint(op.f("uq_lease_instance_id_person_id_audit_id"), "lease", type_="unique")
-    op.create_unique_constraint(
-        op.f("uq_lease_instance_id_person_id"), "lease", ["instance_id", "person_id"]
-    )
+    op.create_unique_constraint(op.f("uq_lease_instance_id_person_id"), "lease", ["instance_id", "person_id"])
     op.drop_constraint(op.f("fk_lease_audit_id"), "lease", type_="foreignkey")
     op.drop_column("lease", "audit_id")
