@@ -25,9 +25,17 @@ from app.generation import pages as generation_pages
 from app.ingestion import api as ingestion_api
 from app.ingestion import import_api, import_pages
 from app.ingestion import pages as ingestion_pages
-from app.review import adjudication_pages, assign_pages, bulk_pages, instance_pages, policy_pages
+from app.review import (
+    adjudication_pages,
+    assign_pages,
+    bulk_pages,
+    draw_pages,
+    instance_pages,
+    label_api,
+    label_pages,
+    policy_pages,
+)
 from app.review import api as review_api
-from app.review import audit_api as audit_label_api
 from app.review import pages as review_pages
 from app.runs import api as runs_api
 from app.runs import pages as runs_pages
@@ -59,6 +67,8 @@ PAGES = (
     assign_pages,  # likewise
     instance_pages,
     adjudication_pages,
+    draw_pages,
+    label_pages,
     policy_pages,
     audit_pages,
     export_pages,
@@ -71,7 +81,7 @@ APIS = (
     generation_api,
     runs_api,
     review_api,
-    audit_label_api,
+    label_api,
     dashboard_api,
     audit_api,
     export_api,

@@ -22,13 +22,18 @@ def keep_disagreement(session: Session, first: Decision, second: Decision) -> No
     """Where a second reader differs the draw counts as a defect, and waits for an adjudicator."""
     if second.audit_id is None or first.defect == second.defect:
         return
+    found_later = select(LabelChange.id).where(
+        LabelChange.audit_id == second.audit_id,
+        LabelChange.instance_id == second.instance_id,
+        LabelChange.why == FOUND_LATER,
+    )
     session.add(
         LabelChange(
             audit_id=second.audit_id,
             instance_id=second.instance_id,
             decision_id=second.id,
             person_id=second.person_id,
-            before=first.defect,
+            before=first.defect or session.scalar(select(found_later.exists())),
             after=True,
             why=DISAGREEMENT,
         )
@@ -117,7 +122,7 @@ def _open_to_changes(session: Session, audit_id: int, instance_id: int) -> tuple
 
 
 def labelled(session: Session, audit_id: int, instance_id: int) -> Labelled | None:
-    return next((row for row in labelled_rows(session, audit_id) if row.instance_id == instance_id), None)
+    return next(iter(labelled_rows(session, audit_id, instance_id)), None)
 
 
 def _change(
@@ -175,6 +180,16 @@ def _others_who_may(session: Session, audit: Audit, person: Person, row: Labelle
         .order_by(Person.name)
     )
     return session.scalars(query).all()
+
+
+def read_as_ok(session: Session, instance_id: int) -> Sequence[Audit]:
+    """The audits, not abandoned, in which the instance was read and counts as ok."""
+    read = select(Decision.audit_id).where(
+        Decision.instance_id == instance_id, Decision.audit_id.is_not(None)
+    )
+    standing = select(Audit).where(Audit.id.in_(read), Audit.state != AuditState.ABANDONED)
+    found = session.scalars(standing.order_by(Audit.id)).all()
+    return [audit for audit in found if (row := labelled(session, audit.id, instance_id)) and not row.defect]
 
 
 # --- lists ------------------------------------------------------------------------------------------------

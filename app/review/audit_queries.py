@@ -47,6 +47,12 @@ def audits_of(session: Session, project_id: int) -> Sequence[Audit]:
     return session.scalars(query.order_by(Audit.id)).all()
 
 
+def open_audits(session: Session, project_id: int) -> Sequence[int]:
+    """The numbers of those that people are reading, the oldest first."""
+    query = select(Audit.id).where(Audit.project_id == project_id, Audit.state == AuditState.OPEN)
+    return session.scalars(query.order_by(Audit.id)).all()
+
+
 def lot_row(session: Session, audit_id: int, instance_id: int, *, lock: bool = False) -> LotRow:
     """Raises NotFound."""
     found = session.get(

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
 from app.pipeline import Role
-from app.review import drafts, history, queries
-from app.review.blind import ids_in_hand
+from app.review import audit_labels, drafts, history, queries
+from app.review.blind import draw_in_hand, ids_in_hand
+from app.review.desk import CHOICES, AskedFilters, query_of
 from app.review.fields import fields_of
 from app.review.filters import count_of, instance_rows
 from app.review.history import Viewer
-from app.review.pages import CHOICES, AskedFilters, query_of
 from app.review.timeline import stage_words, timeline
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.pagination import AskedWindow, cut
@@ -62,14 +62,16 @@ def instance(
 ) -> HTMLResponse:
     """Everything that happened to one instance."""
     queries.instance_in(session, project.id, instance_id)
-    detail = history.instance_detail(
-        session, instance_id, Viewer(person.name, request.state.role is Role.ADMIN, person.id)
-    )
+    is_admin = request.state.role is Role.ADMIN
+    detail = history.instance_detail(session, instance_id, Viewer(person.name, is_admin, person.id))
+    blind = draw_in_hand(session, person.id, instance_id)
     return render(
         request,
         "review/instance.html",
         instance=detail,
         draft=drafts.draft_of(session, person.id, instance_id),
+        blind=blind,
+        read_as_ok=audit_labels.read_as_ok(session, instance_id) if is_admin and not blind else [],
         events=timeline(detail),
         shown=fields_of(detail.task, detail.language, detail.target_language),
         stage_words=stage_words,

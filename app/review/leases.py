@@ -70,11 +70,19 @@ def next_card(
     return why_empty(work_queue.queue_of(session, project.id, reader, filters))
 
 
+_READING_BLIND = "you are reading instance {} for an audit, blind: answer that first"
+
+
+def demand_not_blind(session: Session, person_id: int, instance_id: int) -> None:
+    """Raises Conflict: what the person holds for an audit is not shown to them in the work stream."""
+    if draw_in_hand(session, person_id, instance_id) is not None:
+        raise Conflict(_READING_BLIND.format(instance_id))
+
+
 def take(session: Session, person: Person, instance_id: int) -> Card:
     """Hold this one instance. Raises Conflict where another person holds it or it is decided."""
     instance = locked(session, instance_id)
-    if draw_in_hand(session, person.id, instance_id) is not None:
-        raise Conflict(f"you are reading instance {instance_id} for an audit: answer that first")
+    demand_not_blind(session, person.id, instance_id)
     if instance.status != InstanceStatus.WAITING or decision_queries.reading_of(session, instance, person.id):
         raise Conflict(why_not(session, instance, person.id))
     mine = session.scalars(
@@ -201,6 +209,12 @@ def locked(session: Session, instance_id: int, project_id: int | None = None) ->
 
 def why_not(session: Session, instance: Instance, person_id: int) -> str:
     """Why this person cannot go on with the instance, and whose it is now."""
+    if draw_in_hand(session, person_id, instance.id) is not None:
+        return _READING_BLIND.format(instance.id)
+    return _whose(session, instance, person_id)
+
+
+def _whose(session: Session, instance: Instance, person_id: int) -> str:
     number = f"instance {instance.id}"
     if instance.status == InstanceStatus.DISPUTED:
         return f"{number} has been read by enough people and waits for an adjudicator"

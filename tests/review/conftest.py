@@ -15,9 +15,11 @@ from app.review import (
     adjudication_pages,
     api,
     assign_pages,
-    audit_api,
     bulk_pages,
+    draw_pages,
     instance_pages,
+    label_api,
+    label_pages,
     pages,
     policy_pages,
 )
@@ -25,21 +27,25 @@ from app.storage.tables import Person, SignIn
 from app.web.dependencies import SESSION_COOKIE, open_session
 from app.web.errors import add_error_pages
 
+ROUTES = (
+    api,
+    label_api,
+    pages,
+    bulk_pages,
+    assign_pages,
+    instance_pages,
+    adjudication_pages,
+    draw_pages,
+    label_pages,
+    policy_pages,
+)
+
 
 @pytest.fixture
 def application(session: Session) -> FastAPI:
     application = FastAPI()
     add_error_pages(application)
-    for routes in (
-        api,
-        audit_api,
-        pages,
-        bulk_pages,
-        assign_pages,
-        instance_pages,
-        adjudication_pages,
-        policy_pages,
-    ):
+    for routes in ROUTES:
         application.include_router(routes.router)
     application.dependency_overrides[open_session] = lambda: session
     return application

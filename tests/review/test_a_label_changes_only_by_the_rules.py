@@ -113,6 +113,19 @@ def test_what_is_not_disputed_waits_for_no_adjudicator(
         adjudicate(session, lead, audit.id + 1000, read.id, defect=False)
 
 
+def test_a_second_reader_who_differs_from_what_was_found_later_opens_no_dispute(
+    session: Session, project: Project, lead: Person, readers: list[Person]
+) -> None:
+    audit = make_audit(session, project, 10, twice=(1,), max_defect_rate=0.4)
+    instance_id = read_next(session, audit, readers[0], OK).row.instance_id
+    find_later(session, lead, audit.id, instance_id, "It fails for zero.")
+
+    read_next(session, audit, readers[1], DEFECT)
+
+    assert _changes(session) == [("found later", False, True), ("disagreement", True, True)]
+    assert disputes(session, project.id) == []
+
+
 def test_a_defect_that_is_found_later_counts_and_never_becomes_ok_again(
     session: Session, project: Project, lead: Person, readers: list[Person]
 ) -> None:
