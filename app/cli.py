@@ -292,7 +292,8 @@ def audit(
         shape = shape_of(session, there, frozen).model_dump(mode="json")
         draws = expected(frozen)
         serving = Home(settings().home).running()
-    address = f"{serving.url if serving else ''}/review?stream=audit&audit={frozen.id}"
+        server = serving.url if serving else ""
+    address = f"{server}/review?stream=audit&audit={frozen.id}"
     if as_json:
         print(json.dumps(shape | {"expected_draws": draws, "address": address}))
         return
@@ -300,9 +301,9 @@ def audit(
     print(f"audit {frozen.id}: {frozen.rows:,} rows to draw from{suspicious}")
     print(
         f"draws until it passes, on average: {draws['clean']:.0f} without a defect,"
-        f" {draws['quarter']:.0f} with a quarter of what is tolerated ({shape['tolerance'] or 'known after the census'})"
+        f" {draws['quarter']:.0f} with a quarter of what is tolerated"
     )
-    print(f"read at {address}")
+    print(f"read at {address}" + ("" if server else " once `breakwater up` serves"))
 
 
 @cli.command()
