@@ -2,7 +2,7 @@
 
 The stages, in order; each is a folder, and none imports another:
 
-    ingestion       raw code -> snippets
+    ingestion       raw code -> snippets, finished sets -> instances
     selection       snippets -> picks
     generation      picks -> instances
     evidence        instance -> what mechanical checks found

@@ -23,6 +23,7 @@ from app.export import pages as export_pages
 from app.generation import api as generation_api
 from app.generation import pages as generation_pages
 from app.ingestion import api as ingestion_api
+from app.ingestion import import_api, import_pages
 from app.ingestion import pages as ingestion_pages
 from app.review import (
     adjudication_pages,
@@ -50,17 +51,18 @@ from app.web.health import router as health
 from app.web.request_log import RequestLog
 
 PAGES = (
+    review_pages,  # first, as addresses are tried in this order and no page is asked for as often
     dashboard_pages,
     quality_pages,
     console_pages,
     model_pages,
     settings_pages,
     ingestion_pages,
+    import_pages,
     selection_pages,
     generation_pages,
     discrimination_pages,
     runs_pages,
-    review_pages,
     bulk_pages,  # before the instances, where `bulk` would be read as a number
     assign_pages,  # likewise
     instance_pages,
@@ -74,6 +76,7 @@ PAGES = (
 APIS = (
     console_api,
     ingestion_api,
+    import_api,
     selection_api,
     generation_api,
     runs_api,
@@ -129,10 +132,10 @@ def create_app() -> FastAPI:
         ],
     )
     add_error_pages(app)
-    for api in APIS:
-        app.include_router(api.router)
     for pages in PAGES:
         app.include_router(pages.router, include_in_schema=False)
+    for api in APIS:
+        app.include_router(api.router)
     app.include_router(health, include_in_schema=False)
     app.mount("/static", Assets(directory=STATIC), name="static")
     return app

@@ -3,6 +3,8 @@
 from enum import StrEnum
 
 LANGUAGES = ("go", "java", "javascript", "php", "python", "ruby")
+OTHER = "other"  # what an imported instance is in that is in none of the six, or nobody can tell
+INSTANCE_LANGUAGES = (*LANGUAGES, OTHER)
 
 
 class Task(StrEnum):
@@ -14,6 +16,7 @@ class Task(StrEnum):
 
 class RunKind(StrEnum):
     INGEST = "ingest"
+    IMPORT = "import"
     SELECT = "select"
     GENERATE = "generate"
     RELEASE = "release"
@@ -38,6 +41,7 @@ class Stage(StrEnum):
     GENERATE = "generate"
     DISCRIMINATE = "discriminate"
     INGEST = "ingest"
+    IMPORT = "import"
     SELECT = "select"
     RELEASE = "release"
 
@@ -84,7 +88,7 @@ class Outcome(StrEnum):
 class InstanceStatus(StrEnum):
     GENERATING = "generating"  # text or verdict still missing, also after an error until retried
     UNUSABLE = "unusable"  # no four keys: unparsable, refused, cut off
-    WAITING = "waiting"  # has text and a verdict, whatever it says: can reach a person
+    WAITING = "waiting"  # has text and, unless imported, a verdict, whatever it says: can reach a person
     DISPUTED = "disputed"  # its readers disagree, or too many skipped it: an adjudicator decides
     ACCEPTED = "accepted"
     REJECTED = "rejected"

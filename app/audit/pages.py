@@ -12,11 +12,13 @@ from app.audit.asking import AUDITABLE, MOST_ATTEMPTS
 from app.audit.course import course
 from app.audit.forms import AuditForm, asked, suggested
 from app.audit.readings import second_readings
+from app.audit.seeing import seen
 from app.errors import Conflict, InvalidInput
 from app.guarantee.outlook import claimed_test, fixed_plans, outlook
-from app.pipeline import LANGUAGES, AuditState, Census, Task
+from app.pipeline import INSTANCE_LANGUAGES, AuditState, Census, Task
 from app.rows.gates import DEFAULTS, MEANINGS
 from app.storage.labels import claim_of
+from app.storage.lots import lots_before
 from app.storage.tables import Audit, Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
@@ -33,11 +35,11 @@ def audits(request: Request, session: DbSession, project: CurrentProject, asked:
     found, following = cut(
         queries.audits_of(session, project.id, asked.after, asked.limit + 1), asked, lambda audit: audit.id
     )
-    rows = [service.seen(session, audit) for audit in found]
+    rows = [seen(session, audit) for audit in found]
     return render(
         request,
         "audit/page.html",
-        rows=[(seen, outlook(claim_of(seen.audit), seen.standing)) for seen in rows],
+        rows=[(one, outlook(claim_of(one.audit), one.standing)) for one in rows],
         next_cursor=following,
     )
 
@@ -121,7 +123,7 @@ def _form(session: Session, project: Project, form: AuditForm) -> dict[str, Any]
         "preview": preview,
         "gates": [(gate, MEANINGS[gate]) for gate in DEFAULTS],
         "tasks": [task.value for task in Task],
-        "languages": LANGUAGES,
+        "languages": INSTANCE_LANGUAGES,
         "statuses": [status.value for status in AUDITABLE],
         "census": Census,
         "most_attempts": MOST_ATTEMPTS,
@@ -130,8 +132,8 @@ def _form(session: Session, project: Project, form: AuditForm) -> dict[str, Any]
 
 def _live(session: Session, audit: Audit) -> dict[str, Any]:
     """What changes while it is read."""
-    seen = service.seen(session, audit)
-    standing = seen.standing
+    one = seen(session, audit)
+    standing = one.standing
     claim = claim_of(audit)
     changes = queries.label_changes(session, audit.id)
     moving = (
@@ -144,7 +146,7 @@ def _live(session: Session, audit: Audit) -> dict[str, Any]:
         standing.census_read,
         standing.census_removed,
         len(changes),
-        len(seen.rows),
+        len(one.rows),
     )
     return {
         "audit": audit,
@@ -153,19 +155,19 @@ def _live(session: Session, audit: Audit) -> dict[str, Any]:
         "claim": claim,
         "outlook": outlook(claim, standing),
         "plans": fixed_plans(claimed_test(claim, standing.census_removed)),
-        "readers": second_readings(seen.rows, audit.alpha),
+        "readers": second_readings(one.rows, audit.alpha),
         "points": course(standing),
         "bounds": standing.upper_bounds.tolist(),
         "changes": changes,
-        "corrected": sum(row.corrected_by is not None for row in seen.rows),
-        "removed": sum(row.is_removed for row in seen.rows),
+        "corrected": sum(row.corrected_by is not None for row in one.rows),
+        "removed": sum(row.is_removed for row in one.rows),
         "shown": sha256(repr(moving).encode()).hexdigest(),
     }
 
 
 def _fixed(session: Session, audit: Audit) -> dict[str, Any]:
     return {
-        "earlier": queries.lots_before(session, audit),
+        "earlier": lots_before(session, audit),
         "frozen_by": queries.name_of(session, audit.person_id),
         "releases": queries.releases_from(session, audit.id),
     }

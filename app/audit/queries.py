@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Subquery, Text, func, insert, literal, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ARRAY, BigInteger, Boolean, Text, func, insert, literal, select, update
+from sqlalchemy.orm import Session
 
 from app.audit.asking import Earlier
 from app.errors import NotFound
@@ -152,23 +152,6 @@ def earlier_lots(session: Session, instance_ids: Sequence[int]) -> list[Earlier]
         .group_by(LotRow.audit_id)
         .subquery()
     )
-    return _earlier(session, shared)
-
-
-def lots_before(session: Session, audit: Audit) -> list[Earlier]:
-    """Audits that were frozen before this one and share rows with it, the oldest first."""
-    mine = aliased(LotRow)
-    shared = (
-        select(LotRow.audit_id, func.count().label("rows"))
-        .join(mine, mine.instance_id == LotRow.instance_id)
-        .where(mine.audit_id == audit.id, LotRow.audit_id < audit.id)
-        .group_by(LotRow.audit_id)
-        .subquery()
-    )
-    return _earlier(session, shared)
-
-
-def _earlier(session: Session, shared: Subquery) -> list[Earlier]:
     statement = (
         select(Audit.id, Audit.state, Audit.attempt, Audit.attempts, Audit.alpha, shared.c.rows)
         .join(shared, shared.c.audit_id == Audit.id)

@@ -13,14 +13,13 @@ from app.audit import queries
 from app.audit.asking import Earlier, Place, Wanted, checked, place_among, run_numbers, statuses_of
 from app.audit.queries import Drawn, FrozenRow
 from app.errors import Conflict, InvalidInput
-from app.guarantee.labels import Claim, Labelled, Standing
+from app.guarantee.labels import Claim
 from app.guarantee.lot import Frozen, census_order, content_hash, lot_hash, order, order_hash, read_twice
 from app.guarantee.outlook import Forecast, Plan, claimed_test, fixed_plans, forecasts
 from app.guarantee.sequential import prior_for
 from app.pipeline import AuditState, Census, Part
 from app.rows.codeocean import unhashed
 from app.rows.gates import Candidate, Mode, Sorted, report, sort_out
-from app.storage.labels import labelled_rows, standing_of
 from app.storage.rows import admitted_rows, candidates
 from app.storage.tables import Audit, Person, Project
 
@@ -67,14 +66,6 @@ class Preview(NamedTuple):
     tolerance: int
     forecasts: list[Forecast]
     fixed_plans: tuple[Plan, ...]
-
-
-class Seen(NamedTuple):
-    """An audit with its labels and what follows from them."""
-
-    audit: Audit
-    rows: list[Labelled]  # that were read
-    standing: Standing
 
 
 def preview(session: Session, project: Project, wanted: Wanted) -> Preview:
@@ -149,14 +140,6 @@ def abandon(session: Session, audit_id: int, project_id: int, why: str, person: 
     session.refresh(audit)
     _log(session, person.id, "audit abandoned", audit, {"why": audit.why_closed})
     return audit
-
-
-def seen(session: Session, audit: Audit) -> Seen:
-    rows = labelled_rows(session, audit.id)
-    standing = standing_of(session, audit, rows)
-    if audit.state == AuditState.ABANDONED:
-        standing = standing._replace(state=AuditState.ABANDONED)
-    return Seen(audit, rows, standing)
 
 
 def _frozen(session: Session, project: Project, chosen: list[Candidate], part: Part) -> list[FrozenRow]:

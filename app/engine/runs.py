@@ -28,6 +28,7 @@ from app.storage.tables import Call, CallTally, Run, RunCount, RunEvent, WorkIte
 
 STAGE_OF_KIND = {
     RunKind.INGEST: Stage.INGEST,
+    RunKind.IMPORT: Stage.IMPORT,
     RunKind.SELECT: Stage.SELECT,
     RunKind.GENERATE: Stage.GENERATE,
     RunKind.RELEASE: Stage.RELEASE,

@@ -17,7 +17,7 @@ that whoever has the files can build it again and compare (see `recheck`).
     draws_counted, bounds, certified_at   draws up to the first without a label; most defects not rejected after
                                           each; the first draw at which that is within the tolerance
     upper_bound                           the last bound, or the defects found where they are more
-    label_changes                         [{id, at, before, after, why, decision}]
+    label_changes                         [{id, at, before, after, why, decision, note}]
     removed, corrected                    [{id, why, label}], [{id, hash, was_defect}]
     rows_released                         rows of the lot less those removed
     readers                               {read_twice, waiting, found_again, missed, miss_rate_limit, adjusted}
@@ -41,7 +41,7 @@ SCHEMA_VERSION = 1
 LOT_FILE = "lot.jsonl"
 OK, DEFECT, UNDRAWN = "ok", "defect", "undrawn"
 NOT_CORRECTED = "a defect that nobody corrected"
-ADJUDICATED, FOUND_LATER = "adjudicated", "found later"
+DISAGREEMENT, ADJUDICATED, FOUND_LATER = "disagreement", "adjudicated", "found later"
 
 _DIGITS = 10**4  # of the miss rate, rounded up: the last bits differ between machines
 
@@ -71,7 +71,8 @@ class Change(NamedTuple):
     before: bool
     after: bool
     why: str  # disagreement, adjudicated, found later
-    decision: int | None
+    decision: int | None  # the reading that disagreed
+    note: str = ""
 
 
 class Facts(NamedTuple):

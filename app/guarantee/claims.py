@@ -38,15 +38,15 @@ def second_line(claimed: Claimed) -> str | None:
     left = claimed.upper_bound - mended
     return (
         f"Of at most {_rows(claimed.upper_bound, 'defect')} in the {claimed.rows:,} rows drawn from, {mended:,} "
-        f"{'was' if mended == 1 else 'were'} found and {_mended(claimed)}: at most {left:,} "
+        f"{'was' if mended == 1 else 'were'} found{_mended(claimed)}: at most {left:,} "
         f"{'is' if left == 1 else 'are'} left."
     )
 
 
 def _rate(claimed: Claimed) -> str:
     return (
-        f"If more than {percent(claimed.max_defect_rate)} of its {claimed.rows_audited:,} instances were "
-        f"defective, as readers judge under {_guideline(claimed)}, {_chance(claimed)}."
+        f"If more than {percent(claimed.max_defect_rate)} of the {claimed.rows_audited:,} instances audited "
+        f"were defective, as readers judge under {_guideline(claimed)}, {_chance(claimed)}."
     )
 
 
@@ -92,8 +92,10 @@ def _missing(claimed: Claimed) -> str:
 
 def _mended(claimed: Claimed) -> str:
     if not claimed.removed:
-        return "corrected"
-    return f"{claimed.corrected:,} corrected, {claimed.removed:,} removed" if claimed.corrected else "removed"
+        return " and corrected"
+    if not claimed.corrected:
+        return " and removed"
+    return f", {claimed.corrected:,} corrected and {claimed.removed:,} removed"
 
 
 def _guideline(claimed: Claimed) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from app.errors import DomainError
 from app.guarantee.certificate import (
     ADJUDICATED,
+    DISAGREEMENT,
     FOUND_LATER,
     Certificate,
     Change,
@@ -108,6 +109,10 @@ def _of_a_row(row: Read, changes: Sequence[Change], *, twice: bool) -> Iterator[
     first, last = row.readings[0].defect, row.readings[-1].defect
     label = first
     for change in changes:
+        if change.why not in (DISAGREEMENT, ADJUDICATED, FOUND_LATER):
+            yield f"a label does not change because of {change.why!r}"
+        if change.why == DISAGREEMENT and change.decision != row.readings[-1].decision:
+            yield f"decision {change.decision} is not its second reading"
         if change.before != label:
             yield f"its label was {word(label)}, and changed from {word(change.before)}"
         if change.why == FOUND_LATER and not change.after:

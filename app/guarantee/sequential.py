@@ -22,6 +22,7 @@ from app.errors import InvalidInput
 from app.guarantee.sequences import BoolArray, FloatArray, IntArray, log_likelihood, log_mixture
 
 NEVER = -1  # in a boundary: no number of defects certifies at this draw
+_TIE = 1e-9  # of a logarithm: what differs by less is equal, so that rounding decides no tie, on no machine
 _PRIOR_WEIGHT = 50  # draws that the prior is worth
 _PRIOR_SHARE = 4  # it expects a fourth of the defects that the claim allows
 
@@ -79,7 +80,7 @@ def upper_bounds(defect: BoolArray, test: Test) -> IntArray:
     threshold = math.log(test.alpha) + log_mixture(draws, defects, *test.prior)
     bound = _likeliest(draws, defects, test.rows)
     for step in _halving(test.rows):
-        stays = log_likelihood(draws, defects, bound + step, test.rows) > threshold
+        stays = log_likelihood(draws, defects, bound + step, test.rows) > threshold + _TIE
         bound = np.where(stays, bound + step, bound)
     return np.minimum.accumulate(bound)
 
@@ -103,7 +104,7 @@ def certifies(draws: IntArray, defects: IntArray, test: Test) -> BoolArray:
     """Whether these counts, each by itself, reject every D > tolerance; all arrays of one shape."""
     if test.tolerance >= test.rows:
         return np.full(draws.shape, fill_value=True)
-    return evidence(draws, defects, test) >= -math.log(test.alpha)
+    return evidence(draws, defects, test) >= -math.log(test.alpha) - _TIE
 
 
 def evidence(draws: IntArray, defects: IntArray, test: Test) -> FloatArray:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, Path, Query, Request
 from sqlalchemy.orm import Session
 
-from app.pipeline import LANGUAGES, InstanceStatus, Task, Verdict
+from app.pipeline import INSTANCE_LANGUAGES, InstanceStatus, Task, Verdict
 from app.review import decision_queries
 from app.review.audit_queries import open_audits
 from app.review.filters import Filters
@@ -21,7 +21,7 @@ Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 CHOICES = {
     "status": list(InstanceStatus),
     "task": list(Task),
-    "language": list(LANGUAGES),
+    "language": list(INSTANCE_LANGUAGES),
     "verdict": list(Verdict),
 }
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.pipeline import OPEN_TO_PEOPLE, READINGS, Stage, Stream
 from app.review import queries
 from app.review.blind import blind_detail, draw_in_hand, hidden_answers
+from app.review.imported import imported
 from app.review.overlap import may_see_opinions
 from app.review.policy import policy_of
 from app.review.queries import columns_of
@@ -63,7 +64,8 @@ def _detail(session: Session, row: Instance, viewer: Viewer) -> InstanceShape:
         secret = hidden_answers(session, row.id, decisions, viewer.name)
         revisions = _without(revisions, [one for one in decisions if one.id in secret])
         decisions = [one for one in decisions if one.id not in secret]
-    if not _sees_opinions(session, row, decisions, viewer):
+    sees_opinions = _sees_opinions(session, row, decisions, viewer)
+    if not sees_opinions:
         mine = [one for one in decisions if one.person == viewer.name]
         hidden = len(decisions) - len(mine)
         decisions = mine
@@ -86,6 +88,7 @@ def _detail(session: Session, row: Instance, viewer: Viewer) -> InstanceShape:
             "hidden_decisions": hidden,
             "revisions": revisions,
             "similar": _exact_copies(session, row),
+            "imported": imported(session, row, sees_opinions=sees_opinions),
         }
     )
 

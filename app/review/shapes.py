@@ -1,6 +1,7 @@
 """What a card, a history and a list row consist of: the JSON of the API, and what the templates show. Pure."""
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -134,6 +135,19 @@ class SimilarShape(_Shape):
     kind: str = "exact"
 
 
+class ImportedShape(_Shape):
+    """What an instance of a finished set came with. Nothing in it is a decision of somebody here."""
+
+    source_id: int
+    source: str  # what the set is called
+    format: str
+    line: int  # in its file; of a JSON array the number of the record
+    external_id: str | None
+    license: str | None
+    kept: dict[str, Any]  # suggestions, responses, metadata and other keys, as the record had them
+    hidden: int = 0  # answers of people that the viewer must not know yet
+
+
 class InstanceShape(_Shape):
     """One instance with everything that is known about it."""
 
@@ -167,6 +181,7 @@ class InstanceShape(_Shape):
     hidden_decisions: int = 0  # other people's, of an instance that is still to be read without knowing them
     revisions: list[RevisionShape]
     similar: list[SimilarShape]
+    imported: ImportedShape | None = None
 
 
 class InstanceRow(_Shape):

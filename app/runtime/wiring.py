@@ -22,6 +22,7 @@ from app.errors import DomainError, Unparsable
 from app.evidence.service import gather_evidence
 from app.export.service import build_release
 from app.generation.handler import GenerationHandler
+from app.ingestion.importing import import_set
 from app.ingestion.service import ingest
 from app.llm.limiter import Limiter
 from app.llm.openai_client import OpenAIClient
@@ -111,6 +112,7 @@ HANDLERS: Handlers = {
 
 JOBS: Jobs = {
     Stage.INGEST: _guarded_job(ingest),
+    Stage.IMPORT: _guarded_job(import_set),
     Stage.SELECT: _guarded_job(select),
     Stage.RELEASE: _guarded_job(build_release),
 }

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.settings import settings
 
 
-def _compact_json(value: Any) -> str:
+def compact_json(value: Any) -> str:
+    """JSON as it is sent to the database."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -20,7 +21,7 @@ def make_engine(database_url: str, **options: Any) -> Engine:
     """An engine for `database_url`; any Postgres URL form is taken and driven by psycopg 3."""
     url = database_url.replace("postgres://", "postgresql://", 1)
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    made = create_engine(url, json_serializer=_compact_json, **options)
+    made = create_engine(url, json_serializer=compact_json, **options)
     event.listen(made, "checkout", _demand_alive)
     return made
 

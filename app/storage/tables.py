@@ -352,7 +352,7 @@ class Worker(Base):
 
 
 class Source(_Numbered, _Created, Base):
-    """One file or folder of raw code that was ingested."""
+    """One file or folder of raw code that was ingested, or of a finished set that was imported."""
 
     __tablename__ = "source"
 
@@ -506,6 +506,20 @@ class Instance(_Numbered, _Created, Base):
     readings_wanted: Mapped[int | None]  # fixed when the first of the round comes in
     generator: Mapped[str] = mapped_column(default="")
     discriminator: Mapped[str] = mapped_column(default="")
+
+
+class ImportedRecord(Base):
+    """What an imported instance came with; its set is the source of its run."""
+
+    __tablename__ = "imported_record"
+
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), primary_key=True)
+    line: Mapped[int]  # in the file, from 1; of a JSON array the number of the record
+    external_id: Mapped[str | None]
+    license: Mapped[str | None]  # SPDX, the row's own or the one given for the set; null is unknown
+    kept: Mapped[
+        dict[str, Any]
+    ]  # suggestions, responses, metadata and whatever else is no text of the instance
 
 
 class Exemplar(_Numbered, _Created, Base):

@@ -13,6 +13,11 @@ function colour(name) {
   return resolved;
 }
 
+// Of a logarithmic axis only 1, 2, 5, 10 .. are drawn.
+function round(splits) {
+  return splits.map((split) => ([1, 2, 5].includes(Number((split / 10 ** Math.floor(Math.log10(split))).toPrecision(3))) ? split : null));
+}
+
 function percent(share) {
   return share >= 10 ? `${Math.round(share)} %` : `${Number(share.toPrecision(2))} %`;
 }
@@ -40,7 +45,7 @@ function draw() {
       scales: { x: { time: false }, y: { distr: 3, range: (_, low) => [Math.min(low, tolerated || low) / 1.5, 100] } },
       axes: [
         { ...axis, label: "draws read", labelSize: 20 },
-        { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : percent(tick))) },
+        { ...axis, size: 56, filter: (_, splits) => round(splits), grid: { ...axis.grid, filter: (_, splits) => round(splits) }, ticks: { ...axis.ticks, filter: (_, splits) => round(splits) }, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : percent(tick))) },
       ],
       series: [
         { label: "draw" },

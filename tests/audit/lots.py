@@ -30,7 +30,8 @@ def make_instances(session: Session, project: Project, count: int, **values: Any
 
 def make_audit(session: Session, project: Project, person: Person | None = None, **wanted: Any) -> Audit:
     """2 % at 5 % unless said otherwise."""
-    return freeze_lot(session, project, Wanted(**({"max_defect_rate": 0.02, "alpha": 0.05} | wanted)), person)
+    given: dict[str, Any] = {"max_defect_rate": 0.02, "alpha": 0.05} | wanted
+    return freeze_lot(session, project, Wanted(**given), person)
 
 
 def lot_of(session: Session, audit: Audit, part: Part = Part.RANDOM) -> list[LotRow]:
