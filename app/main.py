@@ -9,6 +9,8 @@ from sqlalchemy.orm import configure_mappers
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from app.audit import api as audit_api
+from app.audit import pages as audit_pages
 from app.console import api as console_api
 from app.console import model_pages, settings_pages
 from app.console import pages as console_pages
@@ -23,7 +25,16 @@ from app.generation import pages as generation_pages
 from app.ingestion import api as ingestion_api
 from app.ingestion import import_api, import_pages
 from app.ingestion import pages as ingestion_pages
-from app.review import adjudication_pages, assign_pages, bulk_pages, instance_pages, policy_pages
+from app.review import (
+    adjudication_pages,
+    assign_pages,
+    bulk_pages,
+    draw_pages,
+    instance_pages,
+    label_api,
+    label_pages,
+    policy_pages,
+)
 from app.review import api as review_api
 from app.review import pages as review_pages
 from app.runs import api as runs_api
@@ -57,7 +68,10 @@ PAGES = (
     assign_pages,  # likewise
     instance_pages,
     adjudication_pages,
+    draw_pages,
+    label_pages,
     policy_pages,
+    audit_pages,
     export_pages,
 )
 APIS = (
@@ -68,8 +82,10 @@ APIS = (
     generation_api,
     runs_api,
     review_api,
+    label_api,
     dashboard_api,
     judge_api,
+    audit_api,
     export_api,
 )
 

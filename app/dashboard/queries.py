@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.dashboard.funnel import Counts
-from app.pipeline import UNFINISHED_RUNS, InstanceStatus, RunKind, RunState
+from app.pipeline import UNFINISHED_RUNS, InstanceStatus, RunKind, RunState, Stream
 from app.storage.tables import (
     Call,
     Decision,
@@ -152,13 +152,14 @@ def release_count(session: Session, project_id: int) -> int:
 
 
 def decisions_by_verdict(session: Session, project_id: int) -> list[tuple[str | None, str, int]]:
-    """(verdict that was on screen, action, standing decisions); in bulk nobody looked at a verdict."""
+    """(verdict that was on screen, action, standing decisions); in bulk nobody looked at one, in an audit neither."""
     query = (
         select(VerdictRow.overall, Decision.action, func.count())
         .select_from(Decision)
         .outerjoin(VerdictRow, VerdictRow.id == Decision.verdict_id)
         .where(
             Decision.project_id == project_id,
+            Decision.stream == Stream.WORK,
             Decision.undone_at.is_(None),
             Decision.bulk_action_id.is_(None),
         )

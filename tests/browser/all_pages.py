@@ -16,6 +16,7 @@ VARIANTS = (
     "/instances?q=nothing+is+like+this",
     "/review?q=nothing+is+like+this",
     "/review?edit=1",
+    "/audits/new?max_defect_rate=much&alpha=5",
     MISSING,
 )
 """Pages that look different under the same path, and the one that is not there."""
