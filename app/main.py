@@ -13,8 +13,8 @@ from app.console import api as console_api
 from app.console import model_pages, settings_pages
 from app.console import pages as console_pages
 from app.dashboard import api as dashboard_api
+from app.dashboard import estimates_api, estimates_pages, quality_pages
 from app.dashboard import pages as dashboard_pages
-from app.dashboard import quality_pages
 from app.discrimination import pages as discrimination_pages
 from app.export import api as export_api
 from app.export import pages as export_pages
@@ -43,6 +43,7 @@ PAGES = (
     review_pages,  # first, as addresses are tried in this order and no page is asked for as often
     dashboard_pages,
     quality_pages,
+    estimates_pages,
     console_pages,
     model_pages,
     settings_pages,
@@ -68,6 +69,7 @@ APIS = (
     runs_api,
     review_api,
     dashboard_api,
+    estimates_api,
     export_api,
 )
 
