@@ -9,13 +9,13 @@ from app.dashboard.estimates import DRAWN, FEWEST_UNITS, PREDICTION
 from app.dashboard.labelled import Filters, estimated
 from app.dashboard.progress import Period
 from app.dashboard.quality_pages import PERIODS, AskedPeriod
-from app.pipeline import LANGUAGES, Task, Verdict
+from app.pipeline import INSTANCE_LANGUAGES, Task, Verdict
 from app.web.dependencies import CurrentProject, DbSession
 from app.web.templating import render
 
 router = APIRouter()
 
-CHOICES = {"task": list(Task), "language": list(LANGUAGES), "verdict": list(Verdict)}
+CHOICES = {"task": list(Task), "language": list(INSTANCE_LANGUAGES), "verdict": list(Verdict)}
 
 
 def asked_filters(
