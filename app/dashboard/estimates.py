@@ -40,7 +40,7 @@ class Design(StrEnum):
 
 DRAWN = {
     Design.QUEUE: "Read because they were next in the queue, not drawn at random: this describes what was read.",
-    Design.AUDIT: "Drawn at random for an audit: this holds for all that they were drawn from.",
+    Design.AUDIT: "Drawn at random for the newest audit: this holds for the lot that they were drawn from, as far as the filter goes. The interval is that of a number of draws fixed beforehand, while an audit stops when it has enough: it describes, and claims nothing.",
     Design.BULK: "Decided in bulk and read by nobody: left out.",
 }
 

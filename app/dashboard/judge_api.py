@@ -36,7 +36,7 @@ class Confusion(BaseModel):
     invalid: int = Field(description="decided by people, verdict invalid; in none of the others")
     sensitivity: Share
     specificity: Share
-    kappa: float | None
+    kappa: float | None = Field(examples=[0.62])
 
 
 class RuleShape(BaseModel):
@@ -51,7 +51,7 @@ class RuleShape(BaseModel):
 
 class Calibration(BaseModel):
     all: Confusion
-    by_task: dict[str, Confusion]
+    by_task: dict[str, Confusion] = Field(examples=[{}])
     by_language: dict[str, Confusion]
     by_model: dict[str, Confusion]
     by_prompt: dict[str, Confusion]
@@ -80,7 +80,9 @@ class ReplayShape(BaseModel):
     """Verdicts computed anew from stored answers: nothing was asked and nothing is changed."""
 
     instances: int
-    weights: dict[str, str] = Field(description="in force, before those that were tried")
+    weights: dict[str, str] = Field(
+        description="in force, before those that were tried", examples=[{"readable": "advisory"}]
+    )
     before: Confusion
     after: Confusion
     only_before_right: int

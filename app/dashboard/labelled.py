@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Select, Subquery, func, select, true
 from sqlalchemy.orm import Session
 
+from app.dashboard.drawn import draws_by_verdict, newest_read_audit
 from app.dashboard.estimates import PREDICTION, Design, Estimates, Level, estimates
 from app.dashboard.progress import Period, within
 from app.pipeline import OPEN_TO_PEOPLE, READINGS, Action, InstanceStatus, Stream
@@ -58,9 +59,17 @@ class Estimated(NamedTuple):
 
 def estimated(session: Session, project_id: int, filters: Filters, period: Period) -> list[Estimated]:
     """By design, those that there are labels for; of the queue always."""
-    verdicts = queue_by_verdict(session, project_id, filters, period)
+    found = [_estimated(Design.QUEUE, queue_by_verdict(session, project_id, filters, period))]
+    audit = newest_read_audit(session, project_id)
+    if audit is not None:
+        drawn = draws_by_verdict(session, audit, _matching(filters))
+        found.append(_estimated(Design.AUDIT, [OfVerdict(*one, in_bulk=0) for one in drawn]))
+    return [one for one in found if one.instances or one.design is Design.QUEUE]
+
+
+def _estimated(design: Design, verdicts: Sequence[OfVerdict]) -> Estimated:
     levels = [Level(PREDICTION[one.verdict], one.instances, one.labels, one.good) for one in verdicts]
-    return [Estimated(Design.QUEUE, verdicts, estimates(levels, is_random=Design.QUEUE.is_random))]
+    return Estimated(design, verdicts, estimates(levels, is_random=design.is_random))
 
 
 def queue_by_verdict(session: Session, project_id: int, filters: Filters, period: Period) -> list[OfVerdict]:
