@@ -55,7 +55,9 @@ class EstimatesShape(BaseModel):
     language: str | None
     verdict: str | None
     period: Period = Field(description="in which the labels were given")
-    fewest_labels: int = Field(FEWEST_UNITS, description="below, figures have no value")
+    fewest_labels: int = Field(
+        FEWEST_UNITS, description="below, figures have no value", examples=[FEWEST_UNITS]
+    )
     in_bulk: int = Field(description="instances that are decided though nobody read them: no labels")
     estimates: list[EstimatesOfDesign] = Field(description="one for each design that there are labels of")
 

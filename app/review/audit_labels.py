@@ -108,7 +108,7 @@ def find_later(session: Session, person: Person, audit_id: int, instance_id: int
     if row.defect:
         raise Conflict(f"instance {instance_id} counts as a defect of audit {audit_id} already")
     if not note.strip():
-        raise InvalidInput("Say what the defect is: it stands in the certificate", "note")
+        raise InvalidInput("Say what the defect is", "note")
     return _change(session, audit, row, person, after=True, why=FOUND_LATER, note=note)
 
 

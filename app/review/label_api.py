@@ -1,4 +1,4 @@
-"""Labels of an audit that administrators change, over REST. Touches HTTP."""
+"""Labels of an audit that administrators change, over REST. Touches what speaks HTTP."""
 
 from typing import Annotated
 
@@ -35,7 +35,7 @@ class LabelRequest(BaseModel):
 
 
 class FoundRequest(BaseModel):
-    """A draw that was read as ok and is a defect. The note says why, and stands in the certificate."""
+    """A draw that was read as ok and is a defect. The note says what is wrong with it."""
 
     model_config = ConfigDict(
         extra="forbid",
