@@ -1,4 +1,4 @@
-"""Labels of an audit that administrators change, over REST."""
+"""Labels of an audit that administrators change, over REST. Touches what speaks HTTP."""
 
 from typing import Annotated
 

@@ -21,6 +21,7 @@ from app.pipeline import (
 )
 from app.storage.tables import (
     ApiToken,
+    Audit,
     BulkAction,
     CallTally,
     Decision,
@@ -90,8 +91,10 @@ def use(session: Session, project: Project, person: Person) -> Ids:
         LogEntry(person_id=person.id, action="added a source", subject="rows.jsonl", detail={"rows": 12})
     )
     session.flush()
+    audits = _audits(session, project, person)
     return {
-        "audit_id": _audits(session, project, person),
+        "audit_id": audits,
+        "/adjudication/audits/{audit_id}/{instance_id}": [_disputed_draw(session, audits[0])],
         "bulk_action_id": [bulk.id],
         "decision_id": [decision.id],
         "instance_id": [instances[0].id, instances[1].id],
@@ -128,6 +131,16 @@ def _audits(session: Session, project: Project, person: Person) -> list[int]:
     abandoned.state, abandoned.why_closed = AuditState.ABANDONED, "The wrong filter."
     session.flush()
     return [being_read.id, certified.id, abandoned.id]
+
+
+def _disputed_draw(session: Session, audit_id: int) -> str:
+    """The page of a draw that one reader corrected, and another one found ok."""
+    audit = session.get_one(Audit, audit_id)
+    row = lot_of(session, audit)[2]
+    row.twice = True
+    read(session, audit, row, defect=True, edit="What one of them wants.")
+    read(session, audit, row)
+    return f"/adjudication/audits/{audit_id}/{row.instance_id}"
 
 
 def _decide(session: Session, instance: Instance, person: Person) -> Decision:
