@@ -105,6 +105,16 @@ def bench(
     name: Annotated[str, typer.Argument(metavar="NAME", help="one of benchmarks/")],
     *,
     full: Annotated[bool, typer.Option("--full", help="the sizes the issues name")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="measure on this, where a benchmark takes a file",
+            exists=True,
+            dir_okay=False,
+            resolve_path=True,
+        ),
+    ] = None,
 ) -> None:
     """Measure what we claim, beside its baseline. The last line is one JSON object."""
     root = Path(__file__).parents[1]
@@ -114,7 +124,8 @@ def bench(
     if name not in names:
         raise typer.BadParameter(f"{name} is none of {', '.join(names)}", param_hint="NAME")
     os.chdir(root)  # they are no part of the installed product
-    os.execv(sys.executable, [sys.executable, "-m", f"benchmarks.{name}", *["--full"] * full])
+    options = [*["--full"] * full, *(["--data", str(data)] if data else [])]
+    os.execv(sys.executable, [sys.executable, "-m", f"benchmarks.{name}", *options])
 
 
 @cli.command(hidden=True)

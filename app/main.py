@@ -15,7 +15,7 @@ from app.console import api as console_api
 from app.console import model_pages, settings_pages
 from app.console import pages as console_pages
 from app.dashboard import api as dashboard_api
-from app.dashboard import judge_api, judge_pages, quality_pages
+from app.dashboard import estimates_api, estimates_pages, judge_api, judge_pages, quality_pages
 from app.dashboard import pages as dashboard_pages
 from app.discrimination import pages as discrimination_pages
 from app.export import api as export_api
@@ -55,6 +55,7 @@ PAGES = (
     dashboard_pages,
     quality_pages,
     judge_pages,
+    estimates_pages,
     console_pages,
     model_pages,
     settings_pages,
@@ -86,6 +87,7 @@ APIS = (
     dashboard_api,
     judge_api,
     audit_api,
+    estimates_api,
     export_api,
 )
 

@@ -1,4 +1,4 @@
-"""Labels of an audit that administrators change, over REST. Touches what speaks HTTP."""
+"""Labels of an audit that administrators change, over REST. Touches HTTP."""
 
 from typing import Annotated
 
