@@ -105,6 +105,16 @@ def bench(
     name: Annotated[str, typer.Argument(metavar="NAME", help="one of benchmarks/")],
     *,
     full: Annotated[bool, typer.Option("--full", help="the sizes the issues name")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="measure on this, where a benchmark takes a file",
+            exists=True,
+            dir_okay=False,
+            resolve_path=True,
+        ),
+    ] = None,
 ) -> None:
     """Measure what we claim, beside its baseline. The last line is one JSON object."""
     root = Path(__file__).parents[1]
@@ -114,7 +124,8 @@ def bench(
     if name not in names:
         raise typer.BadParameter(f"{name} is none of {', '.join(names)}", param_hint="NAME")
     os.chdir(root)  # they are no part of the installed product
-    os.execv(sys.executable, [sys.executable, "-m", f"benchmarks.{name}", *["--full"] * full])
+    options = [*["--full"] * full, *(["--data", str(data)] if data else [])]
+    os.execv(sys.executable, [sys.executable, "-m", f"benchmarks.{name}", *options])
 
 
 @cli.command(hidden=True)
@@ -292,7 +303,8 @@ def audit(
         shape = shape_of(session, there, frozen).model_dump(mode="json")
         draws = expected(frozen)
         serving = Home(settings().home).running()
-    address = f"{serving.url if serving else ''}/review?stream=audit&audit={frozen.id}"
+        server = serving.url if serving else ""
+    address = f"{server}/review?stream=audit&audit={frozen.id}"
     if as_json:
         print(json.dumps(shape | {"expected_draws": draws, "address": address}))
         return
@@ -300,9 +312,9 @@ def audit(
     print(f"audit {frozen.id}: {frozen.rows:,} rows to draw from{suspicious}")
     print(
         f"draws until it passes, on average: {draws['clean']:.0f} without a defect,"
-        f" {draws['quarter']:.0f} with a quarter of what is tolerated ({shape['tolerance'] or 'known after the census'})"
+        f" {draws['quarter']:.0f} with a quarter of what is tolerated"
     )
-    print(f"read at {address}")
+    print(f"read at {address}" + ("" if server else " once `breakwater up` serves"))
 
 
 @cli.command()

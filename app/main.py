@@ -15,8 +15,8 @@ from app.console import api as console_api
 from app.console import model_pages, settings_pages
 from app.console import pages as console_pages
 from app.dashboard import api as dashboard_api
+from app.dashboard import estimates_api, estimates_pages, judge_api, judge_pages, quality_pages
 from app.dashboard import pages as dashboard_pages
-from app.dashboard import quality_pages
 from app.discrimination import pages as discrimination_pages
 from app.export import api as export_api
 from app.export import pages as export_pages
@@ -54,6 +54,8 @@ PAGES = (
     review_pages,  # first, as addresses are tried in this order and no page is asked for as often
     dashboard_pages,
     quality_pages,
+    judge_pages,
+    estimates_pages,
     console_pages,
     model_pages,
     settings_pages,
@@ -83,7 +85,9 @@ APIS = (
     review_api,
     label_api,
     dashboard_api,
+    judge_api,
     audit_api,
+    estimates_api,
     export_api,
 )
 

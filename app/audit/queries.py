@@ -50,11 +50,13 @@ def audits_of(session: Session, project_id: int, before: int | None, limit: int)
 def audit_named(
     session: Session, audit_id: int, project_id: int | None = None, *, lock: bool = False
 ) -> Audit:
-    """Raises NotFound, also for one of another project where one is given."""
+    """Raises NotFound, also for one of another project where one is given. With `lock`, as it stands now."""
     wanted = select(Audit).where(Audit.id == audit_id)
     if project_id is not None:
         wanted = wanted.where(Audit.project_id == project_id)
-    found = session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
+    if lock:
+        wanted = wanted.with_for_update().execution_options(populate_existing=True)
+    found = session.scalars(wanted).one_or_none()
     if found is None:
         raise NotFound(f"there is no audit {audit_id} here")
     return found

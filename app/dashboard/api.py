@@ -1,14 +1,14 @@
 """How good the machine's opinions are, as people's decisions tell, and how far people agree. What is not measured says so."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from app.accounts.roles import role_in
-from app.dashboard import audits, progress, queries, readings
+from app.dashboard import audits, judged, progress, queries, readings
 from app.dashboard.agreement import Estimate, Pattern, agreement, pairs
 from app.dashboard.audits import AuditNow
+from app.dashboard.judge_api import Confusion, confusion_shape
 from app.dashboard.progress import Period, Tallies
 from app.pipeline import Action, AuditState, Role
 from app.web.dependencies import ApiCaller, DbSession, ReadProject
@@ -110,7 +110,7 @@ class Quality(BaseModel):
     overruled: list[Overruled] = Field(
         examples=[[{"rule": "readable", "machine": "yes", "person": "no", "decisions": 2}]]
     )
-    calibration: Literal["not yet"] = "not yet"
+    calibration: Confusion = Field(description="verdicts against people; more at `quality/judge`")
     agreement: AgreementShape | None = Field(description="for administrators of the project, else null")
     people: list[Progress] = Field(
         description="everybody for administrators of the project, else only the caller"
@@ -134,6 +134,7 @@ def quality(session: DbSession, project: ReadProject, caller: ApiCaller) -> Qual
             Overruled(rule=rule, machine=machine, person=person, decisions=number)
             for rule, machine, person, number in queries.overruled_rules(session, project.id)
         ],
+        calibration=confusion_shape(judged.judged(session, project.id, Period.ALL).all),
         agreement=_agreement(readings.patterns(session, project.id, Period.ALL), names) if leads else None,
         people=[_progress(tallies, person_id, name) for person_id, name in seen.items()],
         audit=_audit(audits.audit_now(session, project.id)),

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.export.card import Credit, Facts
-from app.pipeline import Action, AuditState, InstanceStatus
+from app.pipeline import Action, AuditState, InstanceStatus, Stream
 from app.rows.gates import Candidate
 from app.storage.keyset import newest_first
 from app.storage.rows import OWN_ORIGIN, served_as_exemplars
@@ -145,6 +145,7 @@ def _counts(session: Session, column: Any, *conditions: ColumnElement[bool]) -> 
 def _one(session: Session, what: ColumnElement[int], project_id: int) -> int:
     standing = (
         Decision.project_id == project_id,
+        Decision.stream == Stream.WORK,
         Decision.undone_at.is_(None),
         Decision.action != Action.SKIP,
     )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.review.examples import DECISION, INSTANCE, LEASE, ROW
 
@@ -228,7 +228,7 @@ class LabelChangeShape(_Shape):
     at: datetime
     before: bool  # whether it counted as a defect
     after: bool
-    why: str
+    why: str = Field(examples=["adjudicated"])
     note: str
     state: str
 
