@@ -28,9 +28,12 @@ def _press_and_wait_for(page: Page, draw: int, *keys: str) -> None:
 
 
 def test_ok_a_defect_and_edits_by_keyboard_alone(page: Page, product: Product, audit: Audit) -> None:
-    page.keyboard.press("Enter")  # the guideline
+    expect(page.locator("#guideline")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator("#guideline")).not_to_be_visible()
     page.get_by_role("link", name=f"Audit {audit.id}").click()
     expect(page.get_by_text("Audit stream")).to_be_visible()
+    expect(page.locator("#card")).to_be_focused()  # the script listens
     expect(page.get_by_text("Verdict")).to_have_count(0)
 
     page.keyboard.press("?")
