@@ -17,6 +17,7 @@ from app.console import pages as console_pages
 from app.dashboard import api as dashboard_api
 from app.dashboard import estimates_api, estimates_pages, judge_api, judge_pages, quality_pages
 from app.dashboard import pages as dashboard_pages
+from app.discrimination import api as discrimination_api
 from app.discrimination import pages as discrimination_pages
 from app.export import api as export_api
 from app.export import pages as export_pages
@@ -86,6 +87,7 @@ APIS = (
     label_api,
     dashboard_api,
     judge_api,
+    discrimination_api,
     audit_api,
     estimates_api,
     export_api,

@@ -1,14 +1,15 @@
 """The judge against people over REST, and the replay of other weights of its rules."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.dashboard import calibration, judged
-from app.dashboard.judge_pages import known_rules, replayed
+from app.dashboard.judge_pages import known_rules, replayed, replayed_by_a_judge
 from app.dashboard.progress import Period
-from app.dashboard.replay import MOST_FLIPS
+from app.dashboard.replay import MOST_FLIPS, Replay
 from app.web.dependencies import AdminProject, DbSession, ReadProject
 from app.web.idempotency import api_router
 
@@ -77,11 +78,12 @@ class Flip(BaseModel):
 
 
 class ReplayShape(BaseModel):
-    """Verdicts computed anew from stored answers: nothing was asked and nothing is changed."""
+    """Other verdicts on decided instances beside those that people saw; no instance is changed."""
 
     instances: int
     weights: dict[str, str] = Field(
-        description="in force, before those that were tried", examples=[{"readable": "advisory"}]
+        description="in force, before those that were tried; empty for another judge",
+        examples=[{"readable": "advisory"}],
     )
     before: Confusion
     after: Confusion
@@ -114,9 +116,24 @@ def judge(
 def replay(session: DbSession, project: AdminProject, asked: ReplayRequest) -> ReplayShape:
     """What other weights would have said of decided instances that never served as an example. Calls no model."""
     stored, found = replayed(session, project.id, asked.rules)
+    return _shape(stored, found, weights=dict(known_rules(stored)))
+
+
+@router.get("/projects/{project}/quality/replays/{run_id}")
+def replay_by_a_judge(
+    session: DbSession, project: ReadProject, run_id: Annotated[int, Path(ge=1, le=2**63 - 1)]
+) -> ReplayShape:
+    """What the other judge of a replay says, as far as it has answered, beside the verdicts that people saw."""
+    run = judged.replay_run(session, project.id, run_id)
+    return _shape(*replayed_by_a_judge(session, run.id), weights={})
+
+
+def _shape(
+    stored: Sequence[judged.Stored | judged.Replayed], found: Replay, weights: dict[str, str]
+) -> ReplayShape:
     return ReplayShape(
         instances=len(stored),
-        weights=dict(known_rules(stored)),
+        weights=weights,
         before=confusion_shape(found.before),
         after=confusion_shape(found.after),
         only_before_right=found.paired.only_old_right,

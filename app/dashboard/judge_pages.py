@@ -1,8 +1,9 @@
 """The judge against people: how far its verdicts can be trusted, and what other rules would have said."""
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
@@ -10,11 +11,14 @@ from app.dashboard import judged
 from app.dashboard.calibration import FEWEST
 from app.dashboard.progress import Period
 from app.dashboard.quality_pages import PERIODS, AskedPeriod
-from app.dashboard.replay import MOST_FLIPS, MOST_REPLAYED, Replay, Weight, checked_weights, replay
+from app.dashboard.replay import MOST_FLIPS, MOST_REPLAYED, Replay, Weight, beside, checked_weights, replay
+from app.engine.runs import progress_of
 from app.web.dependencies import CurrentProject, DbSession, require_role
 from app.web.templating import render
 
 router = APIRouter()
+
+MOST_RUNS_LISTED = 20
 
 
 @router.get("/quality/judge")
@@ -57,6 +61,36 @@ def replay_page(request: Request, session: DbSession, project: CurrentProject) -
         stored=stored,
         found=replay(stored, weights) if asked and stored else None,
         most_flips=MOST_FLIPS,
+        runs=judged.replay_runs(session, project.id, MOST_RUNS_LISTED),
+    )
+
+
+@router.get("/quality/replays/{run_id}", dependencies=[require_role("admin")])
+def replay_run_page(
+    request: Request,
+    session: DbSession,
+    project: CurrentProject,
+    run_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
+) -> HTMLResponse:
+    """What another judge says of decided instances, as far as it has answered."""
+    run = judged.replay_run(session, project.id, run_id)
+    stored, found = replayed_by_a_judge(session, run.id)
+    return render(
+        request,
+        "dashboard/replay_run.html",
+        run=run,
+        progress=progress_of(session, run),
+        stored=stored,
+        found=found,
+        most_flips=MOST_FLIPS,
+    )
+
+
+def replayed_by_a_judge(session: Session, run_id: int) -> tuple[list[judged.Replayed], Replay]:
+    """Those that the judge has answered, and how they compare."""
+    stored = [one for one in judged.replayed_by(session, run_id) if one.after is not None]
+    return stored, beside(
+        [one.verdict for one in stored], [one.after or "" for one in stored], [one.is_good for one in stored]
     )
 
 

@@ -8,48 +8,25 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Date, Select, Subquery, cast, func, select, union
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import Date, Select, cast, func, select
 from sqlalchemy.orm import Session
 
 from app.dashboard.calibration import Confusion, Decided, RuleCounts, confusion
-from app.dashboard.progress import DECIDING, Period, within
-from app.pipeline import Action, Stream
+from app.dashboard.progress import Period, within
+from app.errors import NotFound
+from app.pipeline import RunKind
+from app.storage.decided import decided, has_served
 from app.storage.tables import (
     Call,
     Decision,
-    Exemplar,
     Instance,
+    ReplayVerdict,
     RuleAnswer,
     RuleOverride,
+    Run,
     Template,
     VerdictRow,
 )
-
-
-def decided(project_id: int, *conditions: ColumnElement[bool]) -> Subquery:
-    """(id, instance_id, verdict_id, is_good, at) of the word that holds on each instance with a verdict."""
-    return (
-        select(
-            Decision.id,
-            Decision.instance_id,
-            Decision.verdict_id,
-            (Decision.action == Action.ACCEPT).label("is_good"),
-            Decision.created_at.label("at"),
-        )
-        .ext(distinct_on(Decision.instance_id))
-        .where(
-            Decision.project_id == project_id,
-            Decision.stream == Stream.WORK,
-            Decision.action.in_(DECIDING),
-            Decision.undone_at.is_(None),
-            Decision.bulk_action_id.is_(None),
-            Decision.verdict_id.is_not(None),
-            *conditions,
-        )
-        .order_by(Decision.instance_id, Decision.id.desc())
-        .subquery()
-    )
 
 
 class Kind(NamedTuple):
@@ -173,7 +150,7 @@ def for_replay(session: Session, project_id: int, most: int) -> list[Stored]:
         .select_from(word)
         .join(Instance, Instance.id == word.c.instance_id)
         .join(VerdictRow, VerdictRow.id == word.c.verdict_id)
-        .where(VerdictRow.overall != "invalid", ~_has_served())
+        .where(VerdictRow.overall != "invalid", ~has_served())
         .order_by(word.c.id.desc())
         .limit(most)
     )
@@ -183,11 +160,43 @@ def for_replay(session: Session, project_id: int, most: int) -> list[Stored]:
     ]
 
 
-def _has_served() -> ColumnElement[bool]:
-    """A case made of the instance was shown in some call."""
-    shown = union(
-        select(Call.good_exemplar_id).where(Call.good_exemplar_id.is_not(None)),
-        select(Call.bad_exemplar_id).where(Call.bad_exemplar_id.is_not(None)),
+class Replayed(NamedTuple):
+    """A decided instance with both verdicts; `after` is None until the other judge has answered."""
+
+    instance_id: int
+    instruction: str
+    verdict: str
+    after: str | None
+    is_good: bool
+
+
+def replayed_by(session: Session, run_id: int) -> list[Replayed]:
+    """What a replay's judge said beside what people saw, the newest decision first."""
+    query = (
+        select(
+            ReplayVerdict.instance_id,
+            func.left(Instance.instruction, 200),
+            VerdictRow.overall,
+            ReplayVerdict.overall,
+            ReplayVerdict.is_good,
+        )
+        .join(VerdictRow, VerdictRow.id == ReplayVerdict.verdict_id)
+        .join(Instance, Instance.id == ReplayVerdict.instance_id)
+        .where(ReplayVerdict.run_id == run_id)
+        .order_by(ReplayVerdict.instance_id.desc())
     )
-    cases = select(Exemplar.instance_id).where(Exemplar.instance_id.is_not(None), Exemplar.id.in_(shown))
-    return Instance.id.in_(cases)
+    return [Replayed(*row) for row in session.execute(query)]
+
+
+def replay_run(session: Session, project_id: int, run_id: int) -> Run:
+    """Raises NotFound."""
+    found = session.get(Run, run_id)
+    if found is None or found.project_id != project_id or found.kind != RunKind.REPLAY:
+        raise NotFound(f"there is no replay {run_id} in this project")
+    return found
+
+
+def replay_runs(session: Session, project_id: int, most: int) -> list[Run]:
+    """The newest first."""
+    query = select(Run).where(Run.project_id == project_id, Run.kind == RunKind.REPLAY)
+    return list(session.scalars(query.order_by(Run.id.desc()).limit(most)))

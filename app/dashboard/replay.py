@@ -35,15 +35,18 @@ class Replay(NamedTuple):
     before: Confusion
     after: Confusion
     paired: Paired
-    verdicts: Sequence[Verdict]  # (n,) the new ones
+    verdicts: Sequence[str]  # (n,) the new ones
     flips: Sequence[int]
 
 
 def replay(stored: Sequence[Answers], weights: Mapping[str, Weight]) -> Replay:
     """Compute every verdict anew; a rule that is not named keeps the weight that it had."""
-    verdicts = [verdict_under(one.answers, weights) for one in stored]
-    good = [one.is_good for one in stored]
-    old = [one.verdict for one in stored]
+    old, good = [one.verdict for one in stored], [one.is_good for one in stored]
+    return beside(old, [verdict_under(one.answers, weights) for one in stored], good)
+
+
+def beside(old: Sequence[str], verdicts: Sequence[str], good: Sequence[bool]) -> Replay:
+    """Two judges' verdicts on the same instances, each (n,), and whether people found them good."""
     return Replay(
         confusion(Decided(verdict, is_good, 1) for verdict, is_good in zip(old, good, strict=True)),
         confusion(Decided(verdict, is_good, 1) for verdict, is_good in zip(verdicts, good, strict=True)),

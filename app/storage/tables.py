@@ -867,6 +867,19 @@ class RuleOverride(Base):
     answer: Mapped[str]  # yes or no
 
 
+class ReplayVerdict(Base):
+    """What another judge says of an instance that people have decided, beside the verdict that was on screen then."""
+
+    __tablename__ = "replay_verdict"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), primary_key=True)
+    verdict_id: Mapped[int] = mapped_column(ForeignKey("verdict.id"))  # the one that it is compared with
+    is_good: Mapped[bool]  # whether people accepted the instance as it was
+    call_id: Mapped[int | None] = mapped_column(ForeignKey("call.id"))  # null until it is answered
+    overall: Mapped[str | None]
+
+
 # --- export -----------------------------------------------------------------------------------------------
 
 
