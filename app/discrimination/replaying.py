@@ -44,6 +44,7 @@ from app.storage.tables import (
 MOST = 10_000
 USUAL = 2_000
 
+_TEXTS = ("instruction", "information", "solution")
 _BYTES_A_TOKEN = 3.5
 _RULES_TOKENS = 1_600  # the judge's system prompt, a good and a bad case
 _VERDICT_TOKENS = 450  # about a sentence of reason for each rule
@@ -155,9 +156,7 @@ def _questions(session: Session, items: Sequence[WorkItem]) -> dict[int, _Questi
             Instance.task,
             Instance.language,
             Instance.target_language,
-            Revision.instruction,
-            Revision.information,
-            Revision.solution,
+            *(func.coalesce(getattr(Revision, name), getattr(Instance, name)) for name in _TEXTS),
         )
         .join(Run, Run.id == WorkItem.run_id)
         .join(
@@ -167,7 +166,8 @@ def _questions(session: Session, items: Sequence[WorkItem]) -> dict[int, _Questi
         .join(VerdictRow, VerdictRow.id == ReplayVerdict.verdict_id)
         .join(Call, Call.id == VerdictRow.call_id)
         .join(Instance, Instance.id == ReplayVerdict.instance_id)
-        .join(Revision, (Revision.instance_id == Instance.id) & (Revision.number == VerdictRow.revision))
+        # A text that nobody has changed may stand in its instance alone.
+        .outerjoin(Revision, (Revision.instance_id == Instance.id) & (Revision.number == VerdictRow.revision))
         .where(WorkItem.id.in_([item.id for item in items]))
     )
     found: dict[int, _Question] = {}
