@@ -2,13 +2,14 @@
 
 The stages, in order; each is a folder, and none imports another:
 
-    ingestion       raw code -> snippets
+    ingestion       raw code -> snippets, finished sets -> instances
     selection       snippets -> picks
     generation      picks -> instances
     evidence        instance -> what mechanical checks found
     discrimination  instance -> verdict, rule by rule
     review          verdict + person -> decision
-    export          what people accepted -> release
+    audit           a frozen lot + people's labels -> what may be claimed of it
+    export          what people accepted, or an audit certified -> release
 
 Rooms of pure code that several stages share: `code`, `geometry`, `prompting`, and `guarantee`, what a release
 may claim about its defects.

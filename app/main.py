@@ -9,20 +9,33 @@ from sqlalchemy.orm import configure_mappers
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from app.audit import api as audit_api
+from app.audit import pages as audit_pages
 from app.console import api as console_api
 from app.console import model_pages, settings_pages
 from app.console import pages as console_pages
 from app.dashboard import api as dashboard_api
+from app.dashboard import estimates_api, estimates_pages, judge_api, judge_pages, quality_pages
 from app.dashboard import pages as dashboard_pages
-from app.dashboard import quality_pages
+from app.discrimination import api as discrimination_api
 from app.discrimination import pages as discrimination_pages
 from app.export import api as export_api
 from app.export import pages as export_pages
 from app.generation import api as generation_api
 from app.generation import pages as generation_pages
 from app.ingestion import api as ingestion_api
+from app.ingestion import import_api, import_pages
 from app.ingestion import pages as ingestion_pages
-from app.review import adjudication_pages, assign_pages, bulk_pages, instance_pages, policy_pages
+from app.review import (
+    adjudication_pages,
+    assign_pages,
+    bulk_pages,
+    draw_pages,
+    instance_pages,
+    label_api,
+    label_pages,
+    policy_pages,
+)
 from app.review import api as review_api
 from app.review import pages as review_pages
 from app.runs import api as runs_api
@@ -39,32 +52,44 @@ from app.web.health import router as health
 from app.web.request_log import RequestLog
 
 PAGES = (
+    review_pages,  # first, as addresses are tried in this order and no page is asked for as often
     dashboard_pages,
     quality_pages,
+    judge_pages,
+    estimates_pages,
     console_pages,
     model_pages,
     settings_pages,
     ingestion_pages,
+    import_pages,
     selection_pages,
     generation_pages,
     discrimination_pages,
     runs_pages,
-    review_pages,
     bulk_pages,  # before the instances, where `bulk` would be read as a number
     assign_pages,  # likewise
     instance_pages,
     adjudication_pages,
+    draw_pages,
+    label_pages,
     policy_pages,
+    audit_pages,
     export_pages,
 )
 APIS = (
     console_api,
     ingestion_api,
+    import_api,
     selection_api,
     generation_api,
     runs_api,
     review_api,
+    label_api,
     dashboard_api,
+    judge_api,
+    discrimination_api,
+    audit_api,
+    estimates_api,
     export_api,
 )
 
@@ -113,10 +138,10 @@ def create_app() -> FastAPI:
         ],
     )
     add_error_pages(app)
-    for api in APIS:
-        app.include_router(api.router)
     for pages in PAGES:
         app.include_router(pages.router, include_in_schema=False)
+    for api in APIS:
+        app.include_router(api.router)
     app.include_router(health, include_in_schema=False)
     app.mount("/static", Assets(directory=STATIC), name="static")
     return app

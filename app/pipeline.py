@@ -3,6 +3,8 @@
 from enum import StrEnum
 
 LANGUAGES = ("go", "java", "javascript", "php", "python", "ruby")
+OTHER = "other"  # what an imported instance is in that is in none of the six, or nobody can tell
+INSTANCE_LANGUAGES = (*LANGUAGES, OTHER)
 
 
 class Task(StrEnum):
@@ -14,8 +16,10 @@ class Task(StrEnum):
 
 class RunKind(StrEnum):
     INGEST = "ingest"
+    IMPORT = "import"
     SELECT = "select"
     GENERATE = "generate"
+    REPLAY = "replay"
     RELEASE = "release"
 
 
@@ -33,16 +37,18 @@ UNFINISHED_RUNS = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
 
 
 class Stage(StrEnum):
-    """What a work item asks for. The first two hold calls to a model, the others keep a processor busy."""
+    """What a work item asks for. The first three hold calls to a model, the others keep a processor busy."""
 
     GENERATE = "generate"
     DISCRIMINATE = "discriminate"
+    REPLAY = "replay"  # a verdict by another judge on what people have decided
     INGEST = "ingest"
+    IMPORT = "import"
     SELECT = "select"
     RELEASE = "release"
 
 
-MODEL_STAGES = (Stage.GENERATE, Stage.DISCRIMINATE)
+MODEL_STAGES = (Stage.GENERATE, Stage.DISCRIMINATE, Stage.REPLAY)
 
 
 class ItemState(StrEnum):
@@ -84,7 +90,7 @@ class Outcome(StrEnum):
 class InstanceStatus(StrEnum):
     GENERATING = "generating"  # text or verdict still missing, also after an error until retried
     UNUSABLE = "unusable"  # no four keys: unparsable, refused, cut off
-    WAITING = "waiting"  # has text and a verdict, whatever it says: can reach a person
+    WAITING = "waiting"  # has text and, unless imported, a verdict, whatever it says: can reach a person
     DISPUTED = "disputed"  # its readers disagree, or too many skipped it: an adjudicator decides
     ACCEPTED = "accepted"
     REJECTED = "rejected"

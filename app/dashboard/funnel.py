@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.pipeline import InstanceStatus, Verdict
 
-ADDED = "added"  # what ingestion counts a kept row under; every other code is a rule that refused
+ADDED = "added"  # what reading counts a kept row under; every other code is a rule that refused
 
 
 class Part(NamedTuple):
@@ -44,6 +44,7 @@ class Counts(NamedTuple):
     """What the tables say about one project."""
 
     rows: Mapping[str, int]  # of ingestion, by the code they ended with
+    imported: Mapping[str, int]  # rows of finished sets, likewise
     snippets: int
     picked: int  # snippets in at least one selection
     unmade: int  # of the generating: their run is over, nothing will come
@@ -54,18 +55,24 @@ class Counts(NamedTuple):
 
 def funnel(counts: Counts) -> list[Step]:
     """The steps that hold something, or once held it, in pipeline order."""
-    steps = [_rows(counts), _snippets(counts), _instances(counts), _waiting(counts)]
+    steps = [
+        _rows("Raw rows read", "kept as snippets", counts.rows),
+        _rows("Rows of finished sets read", "kept as instances", counts.imported),
+        _snippets(counts),
+        _instances(counts),
+        _waiting(counts),
+    ]
     return [step for step in steps if step.total]
 
 
-def _rows(counts: Counts) -> Step:
+def _rows(title: str, kept: str, ended: Mapping[str, int]) -> Step:
     refused = sorted(
-        ((code, rows) for code, rows in counts.rows.items() if code != ADDED), key=lambda rule: -rule[1]
+        ((code, rows) for code, rows in ended.items() if code != ADDED), key=lambda rule: -rule[1]
     )
     return Step(
-        "Raw rows read",
+        title,
         [
-            Part("kept as snippets", counts.rows.get(ADDED, 0), "ok"),
+            Part(kept, ended.get(ADDED, 0), "ok"),
             *(Part(f"refused: {code.replace('_', ' ')}", rows, "bad", "/sources") for code, rows in refused),
         ],
     )
@@ -87,7 +94,7 @@ def _instances(counts: Counts) -> Step:
 
     accepted = of(InstanceStatus.ACCEPTED)
     return Step(
-        "Instances asked for",
+        "Instances asked for or imported",
         [
             Part("accepted as it was", accepted - counts.edited, "ok", "/instances?status=accepted"),
             Part("accepted after an edit", counts.edited, "ok", "/instances?status=accepted"),

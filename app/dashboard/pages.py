@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app.dashboard import queries
+from app.dashboard import audits, queries
 from app.dashboard.funnel import funnel
 from app.engine.runs import progress_of
 from app.engine.sweep import queues_alive
@@ -32,6 +32,7 @@ def overview(request: Request, session: DbSession, project: CurrentProject) -> H
         running=[(run, progress_of(session, run)) for run in queries.unfinished_runs(session, project.id)],
         troubled=queries.troubled_runs(session, project.id),
         doubts=queries.doubts(session, project.id),
+        audit=audits.audit_now(session, project.id),
         release_count=queries.release_count(session, project.id),
         releases=queries.releases(session, project.id),
         silent_queues=sorted(set(QUEUES.values()) - queues_alive(session)),

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.dashboard.funnel import Counts
-from app.pipeline import UNFINISHED_RUNS, InstanceStatus, RunKind, RunState
+from app.pipeline import UNFINISHED_RUNS, InstanceStatus, RunKind, RunState, Stream
 from app.storage.tables import (
     Call,
     Decision,
@@ -28,12 +28,6 @@ TROUBLED = (RunState.PAUSED, RunState.FAILED, RunState.COMPLETED_WITH_ERRORS)
 def counts(session: Session, project_id: int) -> Counts:
     """Every number of the funnel, each from its own table."""
     here = Instance.project_id == project_id
-    rows = (
-        select(RunCount.code, func.sum(RunCount.rows))
-        .join(Run, Run.id == RunCount.run_id)
-        .where(Run.project_id == project_id, Run.kind == RunKind.INGEST)
-        .group_by(RunCount.code)
-    )
     picked = (
         select(func.count(Pick.snippet_id.distinct()))
         .join(Selection, Selection.id == Pick.selection_id)
@@ -55,7 +49,8 @@ def counts(session: Session, project_id: int) -> Counts:
         .group_by(Instance.verdict)
     )
     return Counts(
-        rows={code: int(number) for code, number in session.execute(rows)},
+        rows=_rows_read(session, project_id, RunKind.INGEST),
+        imported=_rows_read(session, project_id, RunKind.IMPORT),
         snippets=session.scalar(select(func.count()).where(Snippet.project_id == project_id)) or 0,
         picked=session.scalar(picked) or 0,
         unmade=session.scalar(unmade) or 0,
@@ -63,6 +58,17 @@ def counts(session: Session, project_id: int) -> Counts:
         edited=session.scalar(edited) or 0,
         verdicts={verdict: number for verdict, number in session.execute(verdicts)},
     )
+
+
+def _rows_read(session: Session, project_id: int, kind: RunKind) -> dict[str, int]:
+    """How the rows of all runs of a kind ended."""
+    rows = (
+        select(RunCount.code, func.sum(RunCount.rows))
+        .join(Run, Run.id == RunCount.run_id)
+        .where(Run.project_id == project_id, Run.kind == kind)
+        .group_by(RunCount.code)
+    )
+    return {code: int(number) for code, number in session.execute(rows)}
 
 
 class StageCost(NamedTuple):
@@ -146,13 +152,14 @@ def release_count(session: Session, project_id: int) -> int:
 
 
 def decisions_by_verdict(session: Session, project_id: int) -> list[tuple[str | None, str, int]]:
-    """(verdict that was on screen, action, standing decisions); in bulk nobody looked at a verdict."""
+    """(verdict that was on screen, action, standing decisions); in bulk nobody looked at one, in an audit neither."""
     query = (
         select(VerdictRow.overall, Decision.action, func.count())
         .select_from(Decision)
         .outerjoin(VerdictRow, VerdictRow.id == Decision.verdict_id)
         .where(
             Decision.project_id == project_id,
+            Decision.stream == Stream.WORK,
             Decision.undone_at.is_(None),
             Decision.bulk_action_id.is_(None),
         )

@@ -8,7 +8,7 @@ from app.pipeline import OFFLINE
 
 
 class Credit(NamedTuple):
-    """Rows taken from one repository under one licence."""
+    """Rows taken from one repository, or from one finished set, under one licence."""
 
     license: str | None
     repo: str
@@ -47,7 +47,7 @@ def card(manifest: Mapping[str, Any], facts: Facts) -> str:
         _models(facts),
         _table(
             "Licences and attribution",
-            ("licence", "repository", "rows"),
+            ("licence", "repository or set", "rows"),
             [(credit.license or "unknown", credit.repo, credit.rows) for credit in facts.credits],
         ),
         _files(manifest),
@@ -72,11 +72,7 @@ def _front_matter(manifest: Mapping[str, Any]) -> str:
 
 
 def _sentence(manifest: Mapping[str, Any], facts: Facts) -> str:
-    words = [
-        f"{manifest['rows']:,} instructions, each accepted or edited by a person"
-        f" ({facts.readers} readers, {facts.decisions:,} decisions).",
-        "**Not audited**: nothing is claimed about the share of defects.",
-    ]
+    words = [_of_an_audit(manifest) if "certificate" in manifest else _of_people(manifest, facts)]
     if OFFLINE in (*facts.generators, *facts.discriminators):
         words.append(
             "Rows marked `offline` were derived from the raw code and checked by mechanical rules, without a model."
@@ -88,12 +84,35 @@ def _sentence(manifest: Mapping[str, Any], facts: Facts) -> str:
     return " ".join(words)
 
 
+def _of_people(manifest: Mapping[str, Any], facts: Facts) -> str:
+    return (
+        f"{manifest['rows']:,} instructions, each accepted or edited by a person"
+        f" ({facts.readers} readers, {facts.decisions:,} decisions)."
+        " **Not audited**: nothing is claimed about the share of defects."
+    )
+
+
+def _of_an_audit(manifest: Mapping[str, Any]) -> str:
+    """What is claimed, in the words of the certificate, and what people really read."""
+    audit, certificate = manifest["audit"], manifest["certificate"]
+    parts = [
+        f"{manifest['rows']:,} instructions from a lot of {audit['rows_frozen']:,} that was frozen and then audited"
+        f" by a sample in random order: {audit['accepted']:,} were read and left as they are,"
+        f" {audit['corrected']:,} read and corrected, {audit['undrawn']:,} never read;"
+        f" {audit['removed']:,} were removed ({audit['readers']} readers, {audit['readings']:,} readings).",
+        f"**Audited**: {certificate['claim']}",
+        certificate["second_line"],
+        f"`breakwater verify` recomputes this from the files of this folder; see `{audit['file']}`.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
 def _models(facts: Facts) -> str:
     lines = [
         "## Models, prompts and rules",
         "",
         f"* generator: {', '.join(facts.generators)}",
-        f"* discriminator: {', '.join(facts.discriminators)}",
+        f"* discriminator: {', '.join(name or 'none (imported)' for name in facts.discriminators)}",
         f"* paid for the calls of these rows: {facts.cost_micro / 1e6:.4f} USD",
     ]
     lines += [f"* {name}: `{template_hash}`" for name, template_hash in facts.templates]

@@ -8,13 +8,15 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.export.card import Credit, Facts
-from app.pipeline import Action, InstanceStatus
+from app.pipeline import Action, AuditState, InstanceStatus, Stream
 from app.rows.gates import Candidate
 from app.storage.keyset import newest_first
-from app.storage.rows import served_as_exemplars
+from app.storage.rows import OWN_ORIGIN, served_as_exemplars
 from app.storage.tables import (
+    Audit,
     Call,
     Decision,
+    ImportedRecord,
     Instance,
     Pick,
     Project,
@@ -22,6 +24,7 @@ from app.storage.tables import (
     Run,
     Selection,
     Snippet,
+    Source,
     Template,
     VerdictRow,
 )
@@ -58,6 +61,20 @@ def latest_release(session: Session, project_id: int) -> Release:
     ).one_or_none()
     if found is None:
         raise NotFound("there is no release in this project yet")
+    return found
+
+
+def certified_audits(session: Session, project_id: int, most: int = 5) -> list[Audit]:
+    """The newest ones."""
+    mine = select(Audit).where(Audit.project_id == project_id, Audit.state == AuditState.CERTIFIED)
+    return list(session.scalars(mine.order_by(Audit.id.desc()).limit(most)))
+
+
+def audit_named(session: Session, project_id: int, audit_id: int | None) -> Audit:
+    mine = select(Audit).where(Audit.project_id == project_id, Audit.id == audit_id)
+    found = session.scalars(mine).one_or_none()
+    if found is None:
+        raise NotFound(f"there is no audit {audit_id} in this project")
     return found
 
 
@@ -128,6 +145,7 @@ def _counts(session: Session, column: Any, *conditions: ColumnElement[bool]) -> 
 def _one(session: Session, what: ColumnElement[int], project_id: int) -> int:
     standing = (
         Decision.project_id == project_id,
+        Decision.stream == Stream.WORK,
         Decision.undone_at.is_(None),
         Decision.action != Action.SKIP,
     )
@@ -146,6 +164,7 @@ def _templates(session: Session, chosen_ids: Sequence[int]) -> list[tuple[str, s
 
 
 def _credits(session: Session, mine: ColumnElement[bool]) -> list[Credit]:
+    """The repositories behind the rows, and after them the finished sets."""
     statement = (
         select(Snippet.license, Snippet.repo, func.count())
         .join(Instance, Instance.snippet_id == Snippet.id)
@@ -153,4 +172,17 @@ def _credits(session: Session, mine: ColumnElement[bool]) -> list[Credit]:
         .group_by(Snippet.license, Snippet.repo)
         .order_by(Snippet.license, Snippet.repo)
     )
-    return [Credit(*row) for row in session.execute(statement)]
+    of_sets = (
+        select(
+            ImportedRecord.license,
+            func.concat_ws(", ", func.concat("imported: ", Source.name), OWN_ORIGIN["repo"].astext).label(
+                "name"
+            ),
+        )
+        .join(Instance, Instance.id == ImportedRecord.instance_id)
+        .join(Source, Source.run_id == Instance.run_id)
+        .where(mine)
+        .subquery()
+    )
+    sets = select(*of_sets.c, func.count()).group_by(*of_sets.c).order_by(*of_sets.c)
+    return [Credit(*row) for chosen in (statement, sets) for row in session.execute(chosen)]

@@ -1,1 +1,1 @@
-"""Raw code -> snippets. Every row that is not kept is counted under the rule that refused it."""
+"""Raw code -> snippets, finished sets -> instances. Every row that is not kept is counted under the rule that refused it."""

@@ -1,4 +1,4 @@
-"""Sources and snippets over REST."""
+"""Sources, of raw code and of finished sets, and snippets over REST."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -7,7 +7,7 @@ from fastapi import File, Form, Path, Query, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.ingestion import queries, service
-from app.ingestion.cleaning import description_of
+from app.ingestion.descriptions import description_of
 from app.ingestion.queries import IngestedSource, LedgerEntry, SnippetFilter
 from app.ingestion.readers import AUTO
 from app.pipeline import LANGUAGES
@@ -36,6 +36,7 @@ class StartedIngestion(_Answer):
 
 class SourceAnswer(_Answer):
     id: int = Field(examples=[3])
+    kind: str = Field(description="ingest (rows become snippets) or import (instances)", examples=["ingest"])
     name: str = Field(examples=["python_train_0.jsonl.gz"])
     format: str = Field(examples=["codesearchnet"])
     license: str | None = Field(description="For rows that say nothing of their own; null is unknown")
@@ -52,6 +53,7 @@ class SourceAnswer(_Answer):
         source, run, rows = found
         return cls(
             id=source.id,
+            kind=run.kind,
             name=source.name,
             format=source.format,
             license=source.license,
@@ -79,10 +81,10 @@ class LedgerAnswer(_Answer):
     exhibits: list[ExhibitAnswer]
 
     @classmethod
-    def of(cls, entry: LedgerEntry) -> Self:
+    def of(cls, entry: LedgerEntry, kind: str) -> Self:
         return cls(
             rule=entry.rule,
-            description=description_of(entry.rule),
+            description=description_of(entry.rule, kind),
             rows=entry.rows,
             exhibits=[ExhibitAnswer.model_validate(exhibit) for exhibit in entry.exhibits],
         )
@@ -126,7 +128,7 @@ def add_source(
 
 @router.get("/projects/{project}/sources")
 def sources(session: DbSession, project: ReadProject, asked: AskedWindow) -> Page[SourceAnswer]:
-    """Everything that was ingested, the newest first."""
+    """Everything that was ingested or imported, the newest first."""
     found, following = cut(
         queries.sources_of(session, project.id, asked.after, asked.limit + 1),
         asked,
@@ -145,7 +147,7 @@ def source(session: DbSession, project: ReadProject, source_id: SourceId) -> Sou
 def ledger(session: DbSession, project: ReadProject, source_id: SourceId) -> list[LedgerAnswer]:
     """What the rules refused, the most frequent rule first, with rows to look at."""
     found = queries.source_of(session, project.id, source_id)
-    return [LedgerAnswer.of(entry) for entry in queries.ledger_of(session, found)]
+    return [LedgerAnswer.of(entry, found.run.kind) for entry in queries.ledger_of(session, found)]
 
 
 @router.get("/projects/{project}/snippets")

@@ -134,17 +134,12 @@ CLEANING_RULES = (
 )
 LICENCE_RULE = "licence_not_allowed"
 DUPLICATE_RULE = "duplicate"
-_DESCRIPTIONS = {
+DESCRIPTIONS = {
     **READING_RULES,
     **{rule.name: rule.description for rule in CLEANING_RULES},
     LICENCE_RULE: "The licence is not on the project's list.",
     DUPLICATE_RULE: "The project has the same code already, white space aside.",
 }
-
-
-def description_of(rule: str) -> str:
-    """What a rule of the ledger means, in a sentence."""
-    return _DESCRIPTIONS.get(rule, "")
 
 
 def rules_for(allowed_licenses: list[str] | None) -> tuple[Rule, ...]:
@@ -157,7 +152,7 @@ def rules_for(allowed_licenses: list[str] | None) -> tuple[Rule, ...]:
             return None
         return f"{row.license or 'an unknown licence'} is not on the project's list"
 
-    return (Rule(LICENCE_RULE, _DESCRIPTIONS[LICENCE_RULE], not_allowed), *CLEANING_RULES)
+    return (Rule(LICENCE_RULE, DESCRIPTIONS[LICENCE_RULE], not_allowed), *CLEANING_RULES)
 
 
 def refused(row: Row, rules: Sequence[Rule]) -> Refusal | None:

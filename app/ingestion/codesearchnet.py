@@ -5,15 +5,15 @@ The names of the original release (repo, path, func_name, code ...) and of the c
 repeat them, so a row is known by its code.
 """
 
-import json
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from app.code.functions import plain_comment
 from app.code.languages import LANGUAGES, language_named
+from app.ingestion.decoding import Refused, as_object, decoded, refused_row, text_in
 from app.ingestion.licences import spdx
-from app.ingestion.rows import Code, Refusal, Row, refusal
+from app.ingestion.rows import Code, Refusal, Row
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "code": ("code", "func_code_string", "original_string", "whole_func_string"),
@@ -31,45 +31,23 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 _LONGEST_NAME = 1000
 
 
-class _Refused(Exception):
-    def __init__(self, rule: str, why: str) -> None:
-        super().__init__(rule, why)
-        self.rule, self.why = rule, why
-
-
 def outcome_of_line(raw: bytes, file: str, line: int, license_: str | None) -> Row | Refusal:
     """The row that one line of JSON holds. `license_` is for rows that say nothing of their own."""
-    excerpt = raw[:1200].decode("utf-8", "replace")
-    if b"\0" in raw:
-        return refusal("nul_character", file, line, excerpt, "a NUL byte, as in UTF-16 text")
-    try:
-        record = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        why = f"byte {error.start + 1} of the line (0x{raw[error.start]:02x}) is not UTF-8"
-        return refusal("bad_encoding", file, line, excerpt, why)
-    except json.JSONDecodeError as error:
-        return refusal(
-            "broken_line",
-            file,
-            line,
-            excerpt,
-            f"{error.msg.removesuffix(' at')} at character {error.pos + 1}",
-        )
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 100,000 brackets
-        return refusal("broken_line", file, line, excerpt, str(error))
+    record = decoded(raw, file, line)
+    if isinstance(record, Refusal):
+        return record
     return outcome_of_record(record, file, line, license_)
 
 
 def outcome_of_record(record: Any, file: str, line: int, license_: str | None) -> Row | Refusal:
     """The row that a decoded object holds."""
-    if not isinstance(record, dict):
-        return refusal("not_an_object", file, line, repr(record)[:300], f"it is {_in_words(record)}")
-    fields = cast(Mapping[str, Any], record)
+    fields = as_object(record, file, line)
+    if isinstance(fields, Refusal):
+        return fields
     try:
         return Row(file, line, _code(fields, license_))
-    except _Refused as refused:
-        excerpt = json.dumps(fields, ensure_ascii=False, default=repr)
-        return refusal(refused.rule, file, line, excerpt, refused.why)
+    except Refused as refused:
+        return refused_row(refused, fields, file, line)
 
 
 def _code(fields: Mapping[str, Any], license_: str | None) -> Code:
@@ -77,11 +55,11 @@ def _code(fields: Mapping[str, Any], license_: str | None) -> Code:
     language = language_named(texts["language"])
     if language is None:
         known = ", ".join(LANGUAGES)
-        raise _Refused("unknown_language", f"“{texts['language'][:60]}” is none of {known}")
+        raise Refused("unknown_language", f"“{texts['language'][:60]}” is none of {known}")
     for meaning in ("name", "repo", "path", "sha", "url"):
         why = hostile_name(meaning, texts[meaning])
         if why:
-            raise _Refused("hostile_name", why)
+            raise Refused("hostile_name", why)
     own_license = texts.pop("license")
     texts |= {"language": language, "comment": plain_comment(texts["comment"])}
     # A licence of the row's own that is not SPDX is unknown: the one given for the file would be a guess.
@@ -93,36 +71,9 @@ def _text(fields: Mapping[str, Any], meaning: str) -> str:
     name = next((name for name in names if fields.get(name) is not None), None)
     if name is None:
         if meaning in _NEEDED:
-            raise _Refused("missing_field", f"no field {' or '.join(names)}")
+            raise Refused("missing_field", f"no field {' or '.join(names)}")
         return ""
-    value = fields[name]
-    if not isinstance(value, str):
-        raise _Refused("wrong_type", f"the field {name} holds {_in_words(value)}, not text")
-    if "\0" in value:
-        raise _Refused("nul_character", f"character {value.index(chr(0)) + 1} of the field {name}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        why = f"character {error.start + 1} of the field {name} is half of a surrogate pair"
-        raise _Refused("bad_encoding", why) from error
-    return value
-
-
-_WORDS = {
-    "NoneType": "nothing",
-    "bool": "true or false",
-    "dict": "an object",
-    "float": "a number",
-    "int": "a number",
-    "list": "a list",
-    "str": "text",
-}
-
-
-def _in_words(value: object) -> str:
-    """What a value of JSON or Parquet is, for people."""
-    kind = type(value).__name__
-    return _WORDS.get(kind, kind)
+    return text_in(name, fields[name])
 
 
 def hostile_name(meaning: str, text: str) -> str | None:

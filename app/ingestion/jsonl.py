@@ -1,9 +1,9 @@
-"""Reads CodeSearchNet's .jsonl and .jsonl.gz files, a line at a time. Touches files, only to read."""
+"""Reads .jsonl and .jsonl.gz files, a line at a time. Touches files, only to read."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from app.ingestion.codesearchnet import outcome_of_line
 from app.ingestion.compression import BROKEN_GZIP, opened
@@ -12,8 +12,10 @@ from app.ingestion.rows import Refusal, Row, refusal
 LONGEST_LINE = 10 * 1024 * 1024  # bytes; a row of code is a few thousand
 _HOPELESS = 1024**3  # bytes of one line, after which reading stops: a bomb, not a row
 _CHUNK = 1024 * 1024
-_UTF8_MARK = b"\xef\xbb\xbf"
-_UTF16_STARTS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{")
+UTF8_MARK = b"\xef\xbb\xbf"
+UTF16_STARTS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{", b"[\x00", b"\x00[")
+
+_Outcome = TypeVar("_Outcome")
 
 
 class _Line(NamedTuple):
@@ -22,16 +24,23 @@ class _Line(NamedTuple):
 
 
 def read_jsonl(path: Path, file: str, license_: str | None) -> Iterator[Row | Refusal]:
-    """The rows of a file in its order, memory flat. `file` is its name for people.
+    """The rows of a file of CodeSearchNet in its order."""
+    return read_lines(path, file, lambda raw, line: outcome_of_line(raw, file, line, license_))
 
-    Damage is a refusal with its line; what stands before it, or after it on lines of their own, is kept.
+
+def read_lines(
+    path: Path, file: str, outcome_of: Callable[[bytes, int], _Outcome]
+) -> Iterator[_Outcome | Refusal]:
+    """What becomes of each line that is not empty, with its number from 1; memory flat.
+
+    `file` is the file's name for people. Damage is a refusal with its line; what stands before it, or after it on lines of their own, is kept.
     """
     number = 0
     found_row = False
     try:
         with opened(path) as stream:
             for number, line in enumerate(_lines(stream), 1):
-                if number == 1 and line.text.startswith(_UTF16_STARTS):
+                if number == 1 and line.text.startswith(UTF16_STARTS):
                     why = "the file is in UTF-16; save it as UTF-8"
                     yield refusal("bad_encoding", file, 1, line.text[:300].decode("utf-16", "replace"), why)
                     return
@@ -41,8 +50,8 @@ def read_jsonl(path: Path, file: str, license_: str | None) -> Iterator[Row | Re
                     why += "; reading stopped here" if line.length >= _HOPELESS else ""
                     yield refusal("line_too_long", file, number, line.text.decode("utf-8", "replace"), why)
                 elif line.text.strip():
-                    text = line.text.removeprefix(_UTF8_MARK) if number == 1 else line.text
-                    yield outcome_of_line(text, file, number, license_)
+                    text = line.text.removeprefix(UTF8_MARK) if number == 1 else line.text
+                    yield outcome_of(text, number)
     except BROKEN_GZIP as error:
         yield refusal("broken_gzip", file, number + 1, "", f"after line {number}: {error}")
         return

@@ -6,6 +6,8 @@ from functools import lru_cache
 from boolean.boolean import ParseError
 from license_expression import AND, OR, ExpressionError, LicenseExpression, get_spdx_licensing
 
+from app.errors import InvalidInput
+
 _CUSTOM = re.compile(r"LicenseRef-[A-Za-z0-9.-]+")
 _SPDX = get_spdx_licensing()
 
@@ -17,6 +19,16 @@ def spdx(text: str | None) -> str | None:
         return text
     parsed = _parsed(text)
     return None if parsed is None else _rendered(parsed)
+
+
+def checked_spdx(text: str | None) -> str | None:
+    """What somebody typed as a licence; nothing is unknown. Raises InvalidInput for what is not SPDX."""
+    if not text:
+        return None
+    found = spdx(text)
+    if found is None:
+        raise InvalidInput(f"“{text}” is not an SPDX licence expression, such as MIT", "license")
+    return found
 
 
 def admits(allowed: list[str], license_: str | None) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
 from app.ingestion import queries, service
-from app.ingestion.cleaning import description_of
+from app.ingestion.descriptions import description_of
 from app.ingestion.queries import SnippetFilter
 from app.ingestion.readers import AUTO
 from app.pipeline import LANGUAGES, UNFINISHED_RUNS
@@ -124,7 +124,9 @@ def source(request: Request, session: DbSession, project: CurrentProject, source
         run=found.run,
         rows=found.rows,
         total=sum(found.rows.values()),
-        ledger=[(entry, description_of(entry.rule)) for entry in queries.ledger_of(session, found)],
+        ledger=[
+            (entry, description_of(entry.rule, found.run.kind)) for entry in queries.ledger_of(session, found)
+        ],
         is_open=found.run.state in UNFINISHED_RUNS,
     )
 

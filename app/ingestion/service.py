@@ -5,28 +5,27 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
 from app.code.fingerprint import fingerprint
-from app.engine.runs import count_rows, open_run
+from app.engine.runs import open_run
 from app.errors import InvalidInput, NotFound
 from app.ingestion import queries
 from app.ingestion.cleaning import DUPLICATE_RULE, Rule, refused, rules_for
-from app.ingestion.licences import spdx
+from app.ingestion.ledger import ADDED, keep_ledger, room_for
+from app.ingestion.licences import checked_spdx
 from app.ingestion.readers import Format, asked_format, format_of, read_source
 from app.ingestion.rows import Refusal, Row, printable, refusal
-from app.ingestion.uploads import FOLDER, keep_upload
+from app.ingestion.uploads import kept_upload, location_of
 from app.pipeline import RunKind
 from app.settings import settings
 from app.storage.tables import Person, Project, Run, Source
 
-ADDED = "added"
-EXHIBITS = 5  # of each rule and run
 _BATCH = 1000  # rows
-_ENDS_THE_FILE = {"broken_gzip", "broken_parquet", "too_many_files", "empty_file"}
+_STARTED = {RunKind.INGEST: "ingestion started", RunKind.IMPORT: "import started"}
 
 
 def start_ingest(
@@ -46,20 +45,49 @@ def start_ingest(
     all: no such path, an unknown format or licence.
     """
     path = path.resolve()
-    name = printable(name or path.name)[:200]
-    spdx_license = _spdx(license_)
+    name = name_of(path, name)
+    said = {"license": checked_spdx(license_)}
     format_ = format_of(path, name, format_)
+    return open_source(
+        session, project, RunKind.INGEST, path, {"source": name, "format": format_, **said}, person
+    )
+
+
+def name_of(path: Path, name: str | None) -> str:
+    """What people call a source: as they said, or the last part of its path."""
+    return printable(name or path.name)[:200]
+
+
+def open_source(
+    session: Session,
+    project: Project,
+    kind: RunKind,
+    path: Path,
+    params: dict[str, Any],
+    person: Person | None,
+) -> Run:
+    """Open the run that reads a file; `params` name the source, its format and its licence, and what else was asked.
+
+    Raises InvalidInput where the file may not be read.
+    """
     if not os.access(path, os.R_OK):
-        raise InvalidInput(f"{name}: permission to read it is missing", "file")
+        raise InvalidInput(f"{params['source']}: permission to read it is missing", "file")
     person_id = person.id if person else None
-    params = {"source": name, "format": format_, "license": spdx_license}
-    run = open_run(session, project.id, person_id, RunKind.INGEST, params)
-    source = Source(project_id=project.id, run_id=run.id, name=name, format=format_, license=spdx_license)
-    source.location = _location(path)
+    run = open_run(session, project.id, person_id, kind, params)
+    source = Source(project_id=project.id, run_id=run.id, name=params["source"], format=params["format"])
+    source.license, source.location = params["license"], location_of(path, settings().files)
     session.add(source)
-    log(session, person_id, "ingestion started", f"run {run.id}", params, project_id=project.id)
+    log(session, person_id, _STARTED[kind], f"run {run.id}", params, project_id=project.id)
     session.flush()
     return run
+
+
+def file_of(source: Source) -> Path:
+    """Where a source lies. Raises NotFound when it is gone."""
+    path = settings().files / source.location  # an absolute location stays as it is
+    if not path.exists():
+        raise NotFound(f"{source.name} is no longer where it was when the run began")
+    return path
 
 
 def start_ingest_of_upload(
@@ -72,12 +100,11 @@ def start_ingest_of_upload(
     person: Person,
 ) -> Run:
     """Keep an upload by its content hash and start reading it. A refused one leaves nothing behind."""
-    _spdx(license_)
+    checked_spdx(license_)
     asked_format(format_)
-    path = keep_upload(upload, settings().files)
-    return start_ingest(
-        session, project, path, format_, license_, person, name=PurePath(name).name or "upload"
-    )
+    name = PurePath(name).name or "upload"
+    with kept_upload(upload, settings().files) as path:
+        return start_ingest(session, project, path, format_, license_, person, name=name)
 
 
 def ingest(session: Session, run: Run) -> Iterator[None]:
@@ -87,9 +114,7 @@ def ingest(session: Session, run: Run) -> Iterator[None]:
     every row is counted once.
     """
     source = queries.source_of_run(session, run.id)
-    path = _path(source)
-    if not path.exists():
-        raise NotFound(f"{source.name} is no longer where it was when the run began")
+    path = file_of(source)
     rules = rules_for(queries.allowed_licenses(session, run.project_id))
     done = int(run.progress.get("rows", 0))
     outcomes = islice(read_source(path, source.name, Format(source.format), source.license), done, None)
@@ -100,24 +125,6 @@ def ingest(session: Session, run: Run) -> Iterator[None]:
         run.total = done
         yield
     run.reason = run.reason or _nothing_new(queries.rows_by_code(session, run.id))
-
-
-def _spdx(license_: str | None) -> str | None:
-    if not license_:
-        return None
-    found = spdx(license_)
-    if found is None:
-        raise InvalidInput(f"“{license_}” is not an SPDX licence expression, such as MIT", "license")
-    return found
-
-
-def _location(path: Path) -> str:
-    uploads = settings().files / FOLDER
-    return f"{FOLDER}/{path.name}" if path.parent == uploads else str(path)
-
-
-def _path(source: Source) -> Path:
-    return settings().files / source.location  # an absolute location stays as it is
 
 
 def _cleaned(outcome: Row | Refusal, rules: Sequence[Rule]) -> Row | Refusal:
@@ -140,13 +147,8 @@ def _keep(session: Session, run: Run, source: Source, batch: list[Row | Refusal]
     counts = Counter(one.rule for one in refusals) + Counter(
         {DUPLICATE_RULE: len(duplicates), ADDED: len(added)}
     )
-    shown_before = queries.rows_by_code(session, run.id)
-    room = max(0, EXHIBITS - shown_before.get(DUPLICATE_RULE, 0))
-    _exhibit(session, run, shown_before, [*refusals, *_as_refusals(session, run, duplicates[:room])])
-    count_rows(session, run, counts)
-    for one in refusals:
-        if one.rule in _ENDS_THE_FILE:
-            run.reason = f"{one.file}: {one.why}"
+    shown = duplicates[: room_for(session, run, DUPLICATE_RULE)]
+    keep_ledger(session, run, counts, [*refusals, *_as_refusals(session, run, shown)])
 
 
 def _as_refusals(session: Session, run: Run, duplicates: list[tuple[str, Row]]) -> list[Refusal]:
@@ -162,16 +164,6 @@ def _as_refusals(session: Session, run: Run, duplicates: list[tuple[str, Row]]) 
         )
         for content_hash, row in duplicates
     ]
-
-
-def _exhibit(session: Session, run: Run, shown_before: dict[str, int], refusals: list[Refusal]) -> None:
-    shown = Counter(shown_before)
-    exhibits: list[Refusal] = []
-    for one in refusals:
-        if shown[one.rule] < EXHIBITS:
-            shown[one.rule] += 1
-            exhibits.append(one)
-    queries.add_exhibits(session, run.id, exhibits)
 
 
 def _nothing_new(counts: dict[str, int]) -> str | None:

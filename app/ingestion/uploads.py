@@ -3,6 +3,8 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,8 +14,17 @@ FOLDER = "uploads"
 _CHUNK = 1024 * 1024
 
 
-def keep_upload(stream: BinaryIO, files: Path) -> Path:
-    """Write an upload to `files`/uploads/<sha256>, whole or not at all. Raises InvalidInput for an empty one."""
+def location_of(path: Path, files: Path) -> str:
+    """What is kept of where a file lies: of an upload its place below `files`, which may move as a whole."""
+    return f"{FOLDER}/{path.name}" if path.parent == files / FOLDER else str(path)
+
+
+@contextmanager
+def kept_upload(stream: BinaryIO, files: Path) -> Generator[Path]:
+    """An upload at `files`/uploads/<sha256>, whole. One that the block refuses is not kept, unless it was before.
+
+    Raises InvalidInput for an empty one.
+    """
     folder = files / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     content_hash = hashlib.sha256()
@@ -26,8 +37,14 @@ def keep_upload(stream: BinaryIO, files: Path) -> Path:
             if not file.tell():
                 raise InvalidInput("the file is empty", "file")
         kept = folder / content_hash.hexdigest()
+        was_there = kept.exists()
         os.replace(name, kept)
     except BaseException:
         os.unlink(name)
         raise
-    return kept
+    try:
+        yield kept
+    except InvalidInput:
+        if not was_there:
+            kept.unlink(missing_ok=True)
+        raise

@@ -128,4 +128,5 @@ INSTANCE: JsonDict = {
         {"number": 0, "person": None, **_TEXTS, "edit_distance": 0, "created_at": "2026-11-22T10:00:01Z"}
     ],
     "similar": [],
+    "imported": None,
 }

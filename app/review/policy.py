@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.log import log
 from app.errors import InvalidInput
-from app.pipeline import LANGUAGES
+from app.pipeline import INSTANCE_LANGUAGES
 from app.review.overlap import Policy, Visible
 from app.storage.tables import Project, ReaderLanguages, ReviewPolicy
 
@@ -18,7 +18,10 @@ MOST_SKIPS = 100
 
 
 def policy_of(session: Session, project_id: int) -> Policy:
-    row = session.get(ReviewPolicy, project_id)
+    return policy_in(session.get(ReviewPolicy, project_id))
+
+
+def policy_in(row: ReviewPolicy | None) -> Policy:
     return Policy() if row is None else Policy(**{name: getattr(row, name) for name in Policy._fields})
 
 
@@ -68,11 +71,13 @@ def save_languages(
     Raises:
         InvalidInput: names a language that is not one of ours.
     """
-    unknown = sorted(set(languages) - set(LANGUAGES))
+    unknown = sorted(set(languages) - set(INSTANCE_LANGUAGES))
     if unknown:
-        raise InvalidInput(f"{unknown[0]!r} is not a language here; {', '.join(LANGUAGES)} are", "languages")
-    chosen = [language for language in LANGUAGES if language in languages]
-    if len(chosen) == len(LANGUAGES):
+        raise InvalidInput(
+            f"{unknown[0]!r} is not a language here; {', '.join(INSTANCE_LANGUAGES)} are", "languages"
+        )
+    chosen = [language for language in INSTANCE_LANGUAGES if language in languages]
+    if len(chosen) == len(INSTANCE_LANGUAGES):
         chosen = []
     if list(languages_of(session, project.id, person_id)) == chosen:
         return

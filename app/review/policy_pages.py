@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from app.accounts.roles import Caller, role_in
 from app.accounts.service import person_numbered
 from app.errors import InvalidInput, NotFound
-from app.pipeline import LANGUAGES, Scope
+from app.pipeline import INSTANCE_LANGUAGES, Scope
 from app.review.decision_queries import reasons_given
 from app.review.overlap import Policy, Visible
 from app.review.policy import languages_of, policy_of, save_languages, save_policy
@@ -77,8 +77,8 @@ def choose_languages_of(
 def languages_page(
     request: Request, session: DbSession, project: CurrentProject, person: CurrentPerson
 ) -> HTMLResponse:
-    chosen = languages_of(session, project.id, person.id) or LANGUAGES
-    return render(request, "review/languages.html", chosen=chosen, languages=LANGUAGES)
+    chosen = languages_of(session, project.id, person.id) or INSTANCE_LANGUAGES
+    return render(request, "review/languages.html", chosen=chosen, languages=INSTANCE_LANGUAGES)
 
 
 @router.post("/review/languages", dependencies=[require_role("annotator")])

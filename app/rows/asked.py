@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from app.errors import InvalidInput
-from app.pipeline import LANGUAGES, Task
+from app.pipeline import INSTANCE_LANGUAGES, Task
 from app.rows.gates import DEFAULTS, Mode
 
-FILTERS = {"tasks": tuple(task.value for task in Task), "languages": LANGUAGES}
+FILTERS = {"tasks": tuple(task.value for task in Task), "languages": INSTANCE_LANGUAGES}
 """The filters by a fixed list of values, with the values."""
 
 

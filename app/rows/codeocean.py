@@ -41,7 +41,13 @@ def row_id(project: str, instance_id: int) -> str:
 
 def codeocean(project: str, admitted: Admitted) -> Row:
     """The whole row. Its `hash` is SHA-256 over the canonical JSON of everything else in it."""
-    row = {
+    row = unhashed(project, admitted)
+    return {**row, "hash": row_hash(row)}
+
+
+def unhashed(project: str, admitted: Admitted) -> Row:
+    """The row without its `hash`."""
+    return {
         "id": row_id(project, admitted.instance_id),
         "schema_version": SCHEMA_VERSION,
         "task": admitted.task,
@@ -65,7 +71,6 @@ def codeocean(project: str, admitted: Admitted) -> Row:
         "revision": admitted.revision,
         "served_as_exemplar": admitted.served_as_exemplar,
     }
-    return {**row, "hash": row_hash(row)}
 
 
 def row_hash(row: Row) -> str:

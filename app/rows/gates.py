@@ -21,7 +21,7 @@ DOES_NOT_PARSE = "does_not_parse"
 DEFAULTS = {UNKNOWN_LICENSE: Mode.BLOCK, EXACT_DUPLICATE: Mode.BLOCK, DOES_NOT_PARSE: Mode.ADMIT}
 NOT_CHECKED = ("near_duplicate", "contamination", "secrets", "runs")
 MEANINGS = {
-    UNKNOWN_LICENSE: "the licence of the raw code is unknown",
+    UNKNOWN_LICENSE: "the licence of the raw code is unknown (an imported row has no raw code behind it)",
     EXACT_DUPLICATE: "the same text is in it already",
     DOES_NOT_PARSE: "the code that must be right has a syntax error",
 }
@@ -38,6 +38,7 @@ class Candidate(NamedTuple):
     license: str | None
     repo: str
     does_not_parse: bool
+    has_raw_code: bool = True  # an imported row has none: its licence is that of its set
     is_suspicious: bool = False  # a verdict or a check speaks against it; no gate acts on that
 
 
@@ -74,7 +75,7 @@ def report(modes: Mapping[str, Mode], outcome: Sorted) -> dict[str, Any]:
 
 def _found(candidate: Candidate, seen: set[str]) -> list[str]:
     found = {
-        UNKNOWN_LICENSE: candidate.license is None,
+        UNKNOWN_LICENSE: candidate.has_raw_code and candidate.license is None,
         EXACT_DUPLICATE: candidate.text_hash in seen,
         DOES_NOT_PARSE: candidate.does_not_parse,
     }

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.discrimination.handler import DiscriminationHandler
+from app.discrimination.replaying import ReplayHandler
 from app.engine.drain import Drain
 from app.engine.handlers import Ending, Handler, Handlers, Job, Jobs
 from app.engine.jobs import work_job
@@ -22,6 +23,7 @@ from app.errors import DomainError, Unparsable
 from app.evidence.service import gather_evidence
 from app.export.service import build_release
 from app.generation.handler import GenerationHandler
+from app.ingestion.importing import import_set
 from app.ingestion.service import ingest
 from app.llm.limiter import Limiter
 from app.llm.openai_client import OpenAIClient
@@ -107,10 +109,12 @@ def _guarded_job(job: Job) -> Job:
 HANDLERS: Handlers = {
     Stage.GENERATE: _Guarded(GenerationHandler(check=gather_evidence)),
     Stage.DISCRIMINATE: _Guarded(DiscriminationHandler()),
+    Stage.REPLAY: _Guarded(ReplayHandler()),
 }
 
 JOBS: Jobs = {
     Stage.INGEST: _guarded_job(ingest),
+    Stage.IMPORT: _guarded_job(import_set),
     Stage.SELECT: _guarded_job(select),
     Stage.RELEASE: _guarded_job(build_release),
 }

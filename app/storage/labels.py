@@ -39,27 +39,31 @@ _CHANGES = (
 )
 
 
-def labelled_rows(session: Session, audit_id: int) -> list[Labelled]:
-    """The rows of the lot that are read so far: those of the census by position, then the others in draw order."""
+def labelled_rows(session: Session, audit_id: int, instance_id: int | None = None) -> list[Labelled]:
+    """The rows of the lot that are read so far: those of the census by position, then the others in draw order.
+
+    `instance_id`: only the row of this instance.
+    """
     adjudicated, found_later = _changes(session, audit_id)
     found: dict[int, Labelled] = {}
-    for row in session.execute(_READINGS, {"audit_id": audit_id}):
-        row_id, instance_id, part, position, twice, revision, number, person, defect, action, left, at = row
+    readings = _READINGS if instance_id is None else _READINGS.where(LotRow.instance_id == instance_id)
+    for row in session.execute(readings, {"audit_id": audit_id}):
+        row_id, read_id, part, position, twice, revision, number, person, defect, action, left, at = row
         reading = Reading(number, person, defect, action, left, at)
-        if instance_id in found:
-            first = found[instance_id]
-            found[instance_id] = first._replace(readings=(*first.readings, reading))
+        if read_id in found:
+            first = found[read_id]
+            found[read_id] = first._replace(readings=(*first.readings, reading))
             continue
-        found[instance_id] = Labelled(
+        found[read_id] = Labelled(
             row_id,
-            instance_id,
+            read_id,
             part,
             position,
             twice,
             revision,
             (reading,),
-            adjudicated.get(instance_id),
-            instance_id in found_later,
+            adjudicated.get(read_id),
+            read_id in found_later,
         )
     return list(found.values())
 

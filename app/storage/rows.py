@@ -3,15 +3,31 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, TableValuedAlias, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from app.pipeline import Action, Finding, InstanceStatus, Stream, Verdict
 from app.rows.codeocean import Admitted
 from app.rows.gates import Candidate
-from app.storage.tables import Call, Decision, Evidence, Exemplar, Instance, Revision, Snippet
+from app.storage.tables import (
+    Call,
+    Decision,
+    Evidence,
+    Exemplar,
+    ImportedRecord,
+    Instance,
+    Revision,
+    Snippet,
+    Source,
+)
 
 _AT_A_TIME = 1000
+
+# Where an imported row says it comes from; null, and with it everything in it, where it says nothing.
+OWN_ORIGIN = ImportedRecord.kept["source"]
+# An imported row that names no repository stands for itself: a set as a whole must not be one side of a split.
+_SIDE = func.coalesce(Snippet.repo, OWN_ORIGIN["repo"].astext, func.concat("imported ", Instance.id))
+_LICENSE = func.coalesce(Snippet.license, ImportedRecord.license)
 
 
 class Chosen(NamedTuple):
@@ -39,18 +55,41 @@ def candidates(
             Instance.id,
             Instance.revision,
             text_hash,
-            Snippet.license,
-            func.coalesce(Snippet.repo, ""),
+            _LICENSE,
+            _SIDE,
             _failed_evidence("parses"),
+            Instance.snippet_id.is_not(None),
             func.coalesce(suspicious, literal(False)),
         )
         .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+        .outerjoin(ImportedRecord, ImportedRecord.instance_id == Instance.id)
         .where(Instance.project_id == project_id, Instance.status.in_(statuses), *_admitted_by(filters))
         .order_by(Instance.id)
         .execution_options(yield_per=_AT_A_TIME)
     )
     for row in session.execute(statement):
         yield Candidate(*row)
+
+
+def candidates_of(session: Session, chosen: Sequence[Chosen]) -> list[Candidate]:
+    """The chosen revisions, in the order of `chosen`, with what splits look at; no gate has looked at them."""
+    found: dict[int, Candidate] = {}
+    for start in range(0, len(chosen), _AT_A_TIME):
+        wanted = _unnested(chosen[start : start + _AT_A_TIME])
+        text_hash = func.md5(func.concat_ws("\x1f", Instance.task, *_texts_of_revision()))
+        statement = _of_revisions(
+            select(
+                Instance.id,
+                wanted.c.revision,
+                text_hash,
+                _LICENSE,
+                _SIDE,
+                literal(False),
+            ),
+            wanted,
+        )
+        found |= {row[0]: Candidate(*row) for row in session.execute(statement)}
+    return [found[one.instance_id] for one in chosen]
 
 
 def admitted_rows(session: Session, chosen: Sequence[Chosen | Candidate]) -> Iterator[Admitted]:
@@ -90,12 +129,8 @@ def _failed_evidence(kind: str | None = None) -> ColumnElement[bool]:
 
 
 def _texts(batch: Sequence[Chosen | Candidate]) -> Select[*tuple[Any, ...]]:
-    """In the order of `Admitted`. An instance without revisions was never changed: its own text is the one."""
-    wanted = (
-        func.unnest([one.instance_id for one in batch], [one.revision for one in batch])
-        .table_valued("instance_id", "revision")
-        .render_derived()
-    )
+    """In the order of `Admitted`."""
+    wanted = _unnested(batch)
     people_said = (
         select(Decision.action)
         .where(
@@ -108,14 +143,12 @@ def _texts(batch: Sequence[Chosen | Candidate]) -> Select[*tuple[Any, ...]]:
         .limit(1)
         .scalar_subquery()
     )
-    return (
+    return _of_revisions(
         select(
             Instance.id,
             Instance.task,
             Instance.task_name,
-            func.coalesce(Revision.instruction, Instance.instruction),
-            func.coalesce(Revision.information, Instance.information),
-            func.coalesce(Revision.solution, Instance.solution),
+            *_texts_of_revision(),
             Instance.language,
             Instance.target_language,
             wanted.c.revision,
@@ -123,15 +156,41 @@ def _texts(batch: Sequence[Chosen | Candidate]) -> Select[*tuple[Any, ...]]:
             Instance.discriminator,
             func.coalesce(people_said, Action.ACCEPT.value),
             literal(False),
-            Snippet.repo,
-            Snippet.path,
-            Snippet.sha,
-            Snippet.url,
-            Snippet.license,
-            Snippet.content_hash,
-        )
-        .select_from(wanted)
+            func.coalesce(Snippet.repo, OWN_ORIGIN["repo"].astext, Source.name),
+            func.coalesce(Snippet.path, OWN_ORIGIN["path"].astext),
+            func.coalesce(Snippet.sha, OWN_ORIGIN["sha"].astext),
+            func.coalesce(Snippet.url, OWN_ORIGIN["url"].astext),
+            _LICENSE,
+            func.coalesce(Snippet.content_hash, OWN_ORIGIN["snippet_hash"].astext),
+        ),
+        wanted,
+    )
+
+
+def _unnested(chosen: Sequence[Chosen | Candidate]) -> TableValuedAlias:
+    return (
+        func.unnest([one.instance_id for one in chosen], [one.revision for one in chosen])
+        .table_valued("instance_id", "revision")
+        .render_derived()
+    )
+
+
+def _texts_of_revision() -> tuple[ColumnElement[str], ...]:
+    """An instance without revisions was never changed: its own text is the one."""
+    return (
+        func.coalesce(Revision.instruction, Instance.instruction),
+        func.coalesce(Revision.information, Instance.information),
+        func.coalesce(Revision.solution, Instance.solution),
+    )
+
+
+def _of_revisions(statement: Select[*tuple[Any, ...]], wanted: TableValuedAlias) -> Select[*tuple[Any, ...]]:
+    """For columns of `wanted`, instances, their revisions and snippets, or the sets they came with."""
+    return (
+        statement.select_from(wanted)
         .join(Instance, Instance.id == wanted.c.instance_id)
         .outerjoin(Revision, (Revision.instance_id == Instance.id) & (Revision.number == wanted.c.revision))
         .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+        .outerjoin(ImportedRecord, ImportedRecord.instance_id == Instance.id)
+        .outerjoin(Source, ImportedRecord.instance_id.is_not(None) & (Source.run_id == Instance.run_id))
     )

@@ -1,7 +1,9 @@
 """How numbers and times read on a page. Pure."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -11,6 +13,11 @@ MICRO = 1_000_000
 def count(number: int) -> str:
     """1234567 -> "1,234,567"."""
     return f"{number:,}"
+
+
+def pretty_json(value: Any) -> str:
+    """A value of JSON over several lines, its texts as they are."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def usd(micro: int) -> str:

@@ -33,6 +33,7 @@ FILTERS: dict[str, Any] = {
     "web_address": formats.web_address,
     "code_spans": formats.code_spans,
     "folded": folded,
+    "pretty_json": formats.pretty_json,
 }
 FUNCTIONS: dict[str, Any] = {"asset": asset_url, "code_html": code_html}
 

@@ -11,7 +11,7 @@ from app.storage.tables import Decision, Project, RuleOverride, RunCount, Select
 from tests.factories import make_instance, make_person, make_pick, make_project, make_run, make_snippet
 from tests.review.review_cases import judged
 
-ADDED, SHORT, COPY = 5, 3, 1
+ADDED, SHORT, COPY, IMPORTED = 5, 3, 1, 4
 
 
 def _project_with_every_status(session: Session) -> Project:
@@ -22,6 +22,9 @@ def _project_with_every_status(session: Session) -> Project:
         RunCount(run_id=ingest.id, code=code, rows=rows)
         for code, rows in (("added", ADDED), ("too_short", SHORT), ("duplicate", COPY))
     )
+    brought = make_run(session, project, kind=RunKind.IMPORT, state=RunState.COMPLETED)
+    session.add(RunCount(run_id=brought.id, code="added", rows=IMPORTED))
+    session.add(RunCount(run_id=brought.id, code="empty_text", rows=1))
     snippets = [make_snippet(session, project) for _ in range(ADDED)]
     picks = [make_pick(session, snippet) for snippet in snippets[:3]]
     again = make_pick(session, snippets[0])
@@ -56,9 +59,10 @@ def test_every_step_is_the_sum_of_its_parts_and_feeds_the_next(session: Session)
     project = _project_with_every_status(session)
 
     counts = queries.counts(session, project.id)
-    rows, snippets, instances, waiting = funnel(counts)
+    rows, imported, snippets, instances, waiting = funnel(counts)
 
-    assert (rows.total, snippets.total, instances.total, waiting.total) == (9, 5, 12, 4)
+    assert (rows.total, imported.total, snippets.total, instances.total, waiting.total) == (9, 5, 5, 12, 4)
+    assert _parts(imported) == {"kept as instances": 4, "refused: empty text": 1}
     assert _parts(rows) == {"kept as snippets": 5, "refused: too short": 3, "refused: duplicate": 1}
     assert _parts(rows)["kept as snippets"] == snippets.total == counts.snippets
     assert _parts(snippets) == {"picked": 3, "not picked": 2}
@@ -79,7 +83,7 @@ def test_every_step_is_the_sum_of_its_parts_and_feeds_the_next(session: Session)
         "verdict invalid": 1,
         "no verdict: imported": 1,
     }
-    for step in (rows, snippets, instances, waiting):
+    for step in (rows, imported, snippets, instances, waiting):
         assert round(sum(width for _, width, _ in step.bars), 6) == 100
 
 
@@ -128,4 +132,4 @@ def test_quality_counts_standing_decisions_by_the_verdict_that_was_on_screen(ses
     assert [one.model_dump() for one in answer.overruled] == [
         {"rule": "solves_it", "machine": "no", "person": "yes", "decisions": 1}
     ]
-    assert (answer.calibration, answer.audit) == ("not yet", "not yet")
+    assert (answer.calibration.units, answer.audit) == (2, None)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.sessions import open_session as sign_in
 from app.accounts.tokens import create_token
-from app.ingestion import api, pages
+from app.ingestion import api, import_api, import_pages, pages
 from app.pipeline import Scope
 from app.storage.tables import Person
 from app.web.dependencies import SESSION_COOKIE, open_session
@@ -22,6 +22,8 @@ def client(session: Session) -> Iterator[TestClient]:
     add_error_pages(application)
     application.include_router(api.router)
     application.include_router(pages.router)
+    application.include_router(import_api.router)
+    application.include_router(import_pages.router)
     application.dependency_overrides[open_session] = lambda: session
     with TestClient(application, follow_redirects=False) as client:
         yield client

@@ -1,0 +1,37 @@
+"""What becomes of the rows of a source: counted by rule, a few of each kept to look at. Touches the tables."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.orm import Session
+
+from app.engine.runs import count_rows
+from app.ingestion import queries
+from app.ingestion.rows import Refusal
+from app.storage.tables import Run
+
+ADDED = "added"
+EXHIBITS = 5  # of each rule and run
+_ENDS_THE_FILE = {"broken_gzip", "broken_parquet", "broken_array", "too_many_files", "empty_file"}
+
+
+def room_for(session: Session, run: Run, rule: str) -> int:
+    """How many more exhibits of a rule the ledger takes."""
+    return max(0, EXHIBITS - queries.rows_by_code(session, run.id).get(rule, 0))
+
+
+def keep_ledger(session: Session, run: Run, counts: Mapping[str, int], refusals: Sequence[Refusal]) -> None:
+    """Count a batch and keep the first exhibits of each rule; what ends a file early is the run's reason.
+
+    `refusals` may hold fewer than `counts` says: those whose exhibit would find no room.
+    """
+    shown = Counter(queries.rows_by_code(session, run.id))
+    exhibits: list[Refusal] = []
+    for one in refusals:
+        if shown[one.rule] < EXHIBITS:
+            shown[one.rule] += 1
+            exhibits.append(one)
+        if one.rule in _ENDS_THE_FILE:
+            run.reason = f"{one.file}: {one.why}"
+    queries.add_exhibits(session, run.id, exhibits)
+    count_rows(session, run, dict(counts))
