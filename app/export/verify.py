@@ -25,7 +25,7 @@ from app.export.formats import (
 from app.export.writing import COLUMNS, MANIFEST_HASH, parquet_rows, release_hash, rows_of, sha256_of
 from app.guarantee.certificate import LOT_FILE
 from app.guarantee.claims import percent
-from app.guarantee.lot import Frozen, canonical, hash_without
+from app.guarantee.lot import Frozen, canonical, hash_without, lot_bytes
 from app.guarantee.recheck import differences, problems
 from app.rows.codeocean import SCHEMA_VERSION, Row, row_hash
 
@@ -277,10 +277,12 @@ def _of_the_audit(folder: Path, manifest: Manifest) -> tuple[Mapping[str, Any] |
         return None, []
     try:
         certificate = _read_json((folder / CERTIFICATE).read_bytes())
-        lot = [_frozen(row) for row in rows_of(folder / LOT_FILE)]
+        lot = [_frozen(row) for row in (folder / LOT_FILE).read_bytes().splitlines()]
     except (OSError, ValueError, TypeError) as error:
         return None, [f"the certificate or the lot cannot be read: {error}"]
     wrong = [f"{CERTIFICATE}: {one}" for one in problems(certificate, lot, _released(folder, manifest))]
+    if (folder / LOT_FILE).read_bytes() != lot_bytes(lot):
+        wrong.append(f"{LOT_FILE} is not written as lots are: a line for each row, by id")
     quoted = (manifest.model_extra or {}).get("certificate")
     if isinstance(quoted, dict):
         same = {name: certificate[name] for name in quoted if name in certificate}
@@ -288,7 +290,8 @@ def _of_the_audit(folder: Path, manifest: Manifest) -> tuple[Mapping[str, Any] |
     return certificate, wrong
 
 
-def _frozen(row: Row) -> Frozen:
+def _frozen(written: bytes) -> Frozen:
+    row = _read_json(written)
     if not all(isinstance(value, str) for value in row.values()):
         raise ValueError("a row of the lot is not text")
     return Frozen(**row)
