@@ -577,6 +577,7 @@ class Call(_Numbered, Base):
     template_hash: Mapped[str]
     good_exemplar_id: Mapped[int | None] = mapped_column(ForeignKey("exemplar.id"))
     bad_exemplar_id: Mapped[int | None] = mapped_column(ForeignKey("exemplar.id"))
+    repeats: Mapped[str | None]  # what the question says was wrong with the last reply
     sent_at: Mapped[datetime] = mapped_column(server_default=func.now())
     closed_at: Mapped[datetime | None]
     latency_ms: Mapped[int | None]
