@@ -15,15 +15,19 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound
 from app.pipeline import READINGS, Action, Stream
 from app.review.judgement import Text
-from app.review.overlap import Opinion
-from app.review.revisions import text_of, text_of_revision
+from app.review.overlap import Opinion, Policy
+from app.review.policy import policy_in
+from app.review.revisions import text_at
 from app.storage.tables import (
     Decision,
     Draft,
     Guideline,
     GuidelineSeen,
     Instance,
+    Lease,
     Person,
+    Project,
+    ReviewPolicy,
     RuleOverride,
     VerdictRow,
 )
@@ -51,10 +55,15 @@ def decision_of(session: Session, decision_id: int, person_id: int) -> Decision:
 
 
 def reasons_given(session: Session, project_id: int) -> list[tuple[str, str, int]]:
-    """(reason, action, standing decisions), those of bulk actions too; the most frequent first."""
+    """(reason, action, standing decisions) of the work stream, bulk actions too; the most frequent first."""
     query = (
         select(Decision.reason, Decision.action, func.count())
-        .where(Decision.project_id == project_id, Decision.reason.is_not(None), Decision.undone_at.is_(None))
+        .where(
+            Decision.project_id == project_id,
+            Decision.stream == Stream.WORK,
+            Decision.reason.is_not(None),
+            Decision.undone_at.is_(None),
+        )
         .group_by(Decision.reason, Decision.action)
         .order_by(func.count().desc(), Decision.reason)
     )
@@ -67,7 +76,7 @@ def overrides_of(session: Session, decision_id: int) -> dict[str, str]:
     return {one.rule: one.answer for one in rows}
 
 
-_RECENT = (
+RECENT = (
     select(Decision.id)
     .where(
         Decision.project_id == _PROJECT,
@@ -87,7 +96,7 @@ def recent_decisions(session: Session, project_id: int, person_id: int, depth: i
     Those of a bulk action are not theirs.
     """
     asked = {"project_id": project_id, "person_id": person_id, "depth": depth}
-    return session.scalars(_RECENT, asked).all()
+    return session.scalars(RECENT, asked).all()
 
 
 def deciding(session: Session, instance_id: int, *, after: int = 0) -> tuple[Decision, str] | None:
@@ -97,6 +106,7 @@ def deciding(session: Session, instance_id: int, *, after: int = 0) -> tuple[Dec
         .join(Person, Person.id == Decision.person_id)
         .where(
             Decision.instance_id == instance_id,
+            Decision.stream == Stream.WORK,
             Decision.undone_at.is_(None),
             Decision.action != Action.SKIP,
             Decision.id > after,
@@ -113,6 +123,7 @@ _READING_OF = (
     .where(
         Decision.instance_id == _INSTANCE,
         Decision.person_id == _PERSON,
+        Decision.stream == Stream.WORK,
         Decision.round == bindparam("round", type_=BigInteger),
         Decision.action.in_(READINGS),
         Decision.undone_at.is_(None),
@@ -126,6 +137,24 @@ def reading_of(session: Session, row: Instance, person_id: int) -> Decision | No
     """What this person has said about the instance in the present round, skips apart."""
     asked = {"instance_id": row.id, "person_id": person_id, "round": row.round}
     return session.scalars(_READING_OF, asked).one_or_none()
+
+
+class Met(NamedTuple):
+    """What stands on an instance that is locked for a reader."""
+
+    a_lease: bool  # anybody's, run out or not
+    own_reading: bool  # the reader's, of the present round
+
+
+_MET = select(
+    select(Lease.id).where(Lease.instance_id == _INSTANCE, Lease.stream == Stream.WORK).exists(),
+    _READING_OF.with_only_columns(Decision.id).order_by(None).limit(None).exists(),
+)
+
+
+def met_on(session: Session, row: Instance, person_id: int) -> Met:
+    asked = {"instance_id": row.id, "person_id": person_id, "round": row.round}
+    return Met(*session.execute(_MET, asked).one())
 
 
 class Standing(NamedTuple):
@@ -143,6 +172,7 @@ def _in_round(row: Instance, *actions: Action) -> Select[Decision, str]:
         .join(Person, Person.id == Decision.person_id)
         .where(
             Decision.instance_id == row.id,
+            Decision.stream == Stream.WORK,
             Decision.round == row.round,
             Decision.action.in_(actions),
             Decision.undone_at.is_(None),
@@ -170,8 +200,7 @@ def revision_left_by(decision: Decision) -> int:
 
 
 def _text_left_by(session: Session, row: Instance, decision: Decision) -> Text:
-    number = revision_left_by(decision)
-    return text_of(row) if number == row.revision else text_of_revision(session, row.id, number)
+    return text_at(session, row, revision_left_by(decision))
 
 
 def guideline_in_force(session: Session, project_id: int) -> Guideline | None:
@@ -195,18 +224,26 @@ class OnScreen(NamedTuple):
     guideline_version: int | None
     verdict_id: int | None
     has_draft: bool
+    policy: Policy
 
 
-_ON_SCREEN = select(
-    select(func.max(Guideline.version)).where(Guideline.project_id == _PROJECT).scalar_subquery(),
-    select(func.max(VerdictRow.id)).where(VerdictRow.instance_id == _INSTANCE).scalar_subquery(),
-    select(Draft.person_id).where(Draft.person_id == _PERSON, Draft.instance_id == _INSTANCE).exists(),
+_ON_SCREEN = (
+    select(
+        select(func.max(Guideline.version)).where(Guideline.project_id == _PROJECT).scalar_subquery(),
+        select(func.max(VerdictRow.id)).where(VerdictRow.instance_id == _INSTANCE).scalar_subquery(),
+        select(Draft.person_id).where(Draft.person_id == _PERSON, Draft.instance_id == _INSTANCE).exists(),
+        ReviewPolicy,
+    )
+    .select_from(Project)
+    .outerjoin(ReviewPolicy, ReviewPolicy.project_id == Project.id)
+    .where(Project.id == _PROJECT)
 )
 
 
 def on_screen(session: Session, row: Instance, person_id: int) -> OnScreen:
     asked = {"project_id": row.project_id, "instance_id": row.id, "person_id": person_id}
-    return OnScreen(*session.execute(_ON_SCREEN, asked).one())
+    guideline, verdict_id, has_draft, policy = session.execute(_ON_SCREEN, asked).one()
+    return OnScreen(guideline, verdict_id, bool(has_draft), policy_in(policy))
 
 
 def guideline_version_seen(session: Session, project_id: int, person_id: int) -> int:

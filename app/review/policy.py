@@ -18,7 +18,10 @@ MOST_SKIPS = 100
 
 
 def policy_of(session: Session, project_id: int) -> Policy:
-    row = session.get(ReviewPolicy, project_id)
+    return policy_in(session.get(ReviewPolicy, project_id))
+
+
+def policy_in(row: ReviewPolicy | None) -> Policy:
     return Policy() if row is None else Policy(**{name: getattr(row, name) for name in Policy._fields})
 
 

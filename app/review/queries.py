@@ -1,9 +1,11 @@
 """What a reader sees of one instance. Touches the tables, reading only. The queue: `work_queue`; lists: `filters`."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     bindparam,
     func,
     select,
@@ -13,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound
 from app.review.decision_queries import revision_left_by
 from app.review.judgement import Text
-from app.review.revisions import text_of, text_of_revision
+from app.review.revisions import text_at, text_of_revision
 from app.review.shapes import (
     EvidenceShape,
     RuleShape,
@@ -47,39 +49,54 @@ def instance_in(session: Session, project_id: int, instance_id: int) -> Instance
     return found
 
 
-_EVIDENCE = (
-    select(Evidence.kind, Evidence.revision, Evidence.result, Evidence.detail, Evidence.created_at)
-    .where(Evidence.instance_id == _INSTANCE)
-    .order_by(Evidence.revision, Evidence.kind)
-)
+def _as_json(*columns: ColumnElement[Any], of: ColumnElement[bool], by: Sequence[Any]) -> Any:
+    """Rows as one JSON list in one column, so that a card takes one query."""
+    rows = select(*columns).where(of).correlate(VerdictRow).order_by(*by).subquery()
+    return select(func.json_agg(func.row_to_json(rows.table_valued()))).scalar_subquery()
 
 
-def evidence(session: Session, instance_id: int) -> list[EvidenceShape]:
-    """What was checked mechanically, by revision and kind."""
-    found = session.execute(_EVIDENCE, {"instance_id": instance_id})
-    return [EvidenceShape.model_validate(row) for row in found]
-
-
-_NEWEST_VERDICT = (
-    select(VerdictRow, RuleAnswer)
-    .outerjoin(RuleAnswer, RuleAnswer.verdict_id == VerdictRow.id)
-    .where(
-        VerdictRow.id
-        == select(func.max(VerdictRow.id)).where(VerdictRow.instance_id == _INSTANCE).scalar_subquery()
+_NEWEST = select(func.max(VerdictRow.id)).where(VerdictRow.instance_id == _INSTANCE).scalar_subquery()
+_KNOWN = (
+    select(
+        Snippet,
+        VerdictRow,
+        _as_json(
+            *(getattr(RuleAnswer, name) for name in RuleShape.model_fields),
+            of=RuleAnswer.verdict_id == _NEWEST,
+            by=[RuleAnswer.id],
+        ),
+        _as_json(
+            *(getattr(Evidence, name) for name in EvidenceShape.model_fields),
+            of=Evidence.instance_id == _INSTANCE,
+            by=[Evidence.revision, Evidence.kind],
+        ),
     )
-    .order_by(RuleAnswer.id)
+    .select_from(Instance)
+    .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
+    .outerjoin(VerdictRow, VerdictRow.id == _NEWEST)
+    .where(Instance.id == _INSTANCE)
 )
 
 
-def newest_verdict(session: Session, instance_id: int) -> VerdictShape | None:
-    """The newest opinion with its rules: failed ones first, then passed, then unchecked."""
-    found = session.execute(_NEWEST_VERDICT, {"instance_id": instance_id}).all()
-    if not found:
-        return None
+class Known(NamedTuple):
+    """What was found about an instance before a person reads it. Evidence goes by revision and kind."""
+
+    snippet: Snippet | None
+    verdict: VerdictShape | None
+    evidence: list[EvidenceShape]
+
+
+def known(session: Session, instance_id: int) -> Known:
+    """The newest verdict comes with its rules: failed ones first, then passed, then unchecked."""
+    found = session.execute(_KNOWN, {"instance_id": instance_id}).one()
+    snippet, verdict, answers, evidence = found
     order = {"no": 0, "yes": 1}
-    answers = (RuleShape.model_validate(answer) for _, answer in found if answer)  # invalid ones have none
-    rules = sorted(answers, key=lambda rule: order.get(rule.answer, 2))
-    return VerdictShape.model_validate({**columns_of(found[0][0]), "rules": rules})
+    rules = sorted(
+        (RuleShape.model_validate(one) for one in answers or ()),  # an invalid verdict has none
+        key=lambda rule: order.get(rule.answer, 2),
+    )
+    shape = VerdictShape.model_validate({**columns_of(verdict), "rules": rules}) if verdict else None
+    return Known(snippet, shape, [EvidenceShape.model_validate(one) for one in evidence or ()])
 
 
 class Reading(NamedTuple):
@@ -87,10 +104,10 @@ class Reading(NamedTuple):
 
     instance: Instance
     text: Text
-    snippet: Snippet | None
-    evidence: list[EvidenceShape]
-    verdict: VerdictShape | None
     model_text: Text | None
+    snippet: Snippet | None
+    verdict: VerdictShape | None
+    evidence: list[EvidenceShape]
 
 
 def reading(session: Session, row: Instance, decision: Decision | None = None) -> Reading:
@@ -98,11 +115,9 @@ def reading(session: Session, row: Instance, decision: Decision | None = None) -
     number = row.revision if decision is None else revision_left_by(decision)
     return Reading(
         row,
-        text_of(row) if number == row.revision else text_of_revision(session, row.id, number),
-        session.get(Snippet, row.snippet_id) if row.snippet_id else None,
-        evidence(session, row.id),
-        newest_verdict(session, row.id),
+        text_at(session, row, number),
         text_of_revision(session, row.id, 0) if number else None,
+        *known(session, row.id),
     )
 
 

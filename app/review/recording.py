@@ -22,6 +22,7 @@ from app.review.judgement import (
     checked_rules,
     checked_text,
 )
+from app.review.overlap import Policy
 from app.review.revisions import keep_revision, set_text, text_of
 from app.review.shapes import RuleShape
 from app.storage.tables import Decision, Instance, Lease, Person, Project, RuleOverride
@@ -30,11 +31,12 @@ STATE = ("status", "round", "readings", "readings_wanted")
 
 
 class Said(NamedTuple):
-    """A decision that is written down, with the text it leaves and what it would teach."""
+    """A decision that is written down, with the text it leaves, what it would teach and what it was made under."""
 
     decision: Decision
     text: Text
     case: Case | None
+    policy: Policy
 
 
 def write_down(
@@ -87,18 +89,18 @@ def write_down(
         {"decision": decision.id, "reason": decision.reason, "revision": instance.revision},
         project_id=project.id,
     )
-    return Said(decision, after, case_of(judgement, before, after, rules))
+    return Said(decision, after, case_of(judgement, before, after, rules), seen.policy)
 
 
 def _rules_in_question(session: Session, instance: Instance, judgement: Judgement) -> Sequence[RuleShape]:
     """Those of the verdict, where somebody overrules one, or a rejection says which fail."""
     if not judgement.rules and judgement.action is not Action.REJECT:
         return ()
-    verdict = queries.newest_verdict(session, instance.id)
+    verdict = queries.known(session, instance.id).verdict
     return verdict.rules if verdict else ()
 
 
-_END_LEASES = delete(Lease).where(Lease.instance_id == bindparam("instance_id"))
+_END_LEASES = delete(Lease).where(Lease.instance_id == bindparam("instance_id"), Lease.stream == Stream.WORK)
 
 
 def conclude(session: Session, instance: Instance, said: Said) -> None:

@@ -12,7 +12,6 @@ from app.review.assignment import UNDO_DEPTH
 from app.review.cases import forget_case
 from app.review.judgement import Judgement
 from app.review.overlap import Policy, agree, readings_wanted
-from app.review.policy import policy_of
 from app.review.recording import (
     Said,
     bring_back,
@@ -44,28 +43,31 @@ def decide(
     """
     instance = leases.locked(session, instance_id, project_id)
     lease = leases.demand_lease(session, instance, person, token)
-    policy = policy_of(session, instance.project_id)
     said = write_down(session, person, instance, judgement, leased_at=lease.leased_at)
     if judgement.action is Action.SKIP:
-        _pass_on(session, instance, person, policy)
+        _pass_on(session, instance, person, said.policy)
     else:
-        _count_reading(session, instance, said, policy)
+        _count_reading(session, instance, said)
     return said.decision
 
 
 def _pass_on(session: Session, instance: Instance, person: Person, policy: Policy) -> None:
     """Others may take it now; what enough of them skip would wait for ever without an adjudicator."""
-    session.execute(delete(Lease).where(Lease.instance_id == instance.id, Lease.person_id == person.id))
+    session.execute(
+        delete(Lease).where(
+            Lease.instance_id == instance.id, Lease.person_id == person.id, Lease.stream == Stream.WORK
+        )
+    )
     instance.assigned_to = None
     readers = {skip.person_id for skip, _ in decision_queries.skips(session, instance)}
     if 0 < policy.skips_to_adjudicate <= len(readers):
         open_dispute(session, instance)
 
 
-def _count_reading(session: Session, instance: Instance, said: Said, policy: Policy) -> None:
+def _count_reading(session: Session, instance: Instance, said: Said) -> None:
     """One of the readings that are wanted; the last one shows whether they agree."""
     if instance.readings_wanted is None:
-        instance.readings_wanted = readings_wanted(instance.id, policy)
+        instance.readings_wanted = readings_wanted(instance.id, said.policy)
     instance.readings += 1
     if instance.readings < instance.readings_wanted:
         instance.assigned_to = None

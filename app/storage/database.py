@@ -1,10 +1,12 @@
 """Engines and sessions. Nobody below an entry point commits."""
 
 import json
+import select
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import settings
@@ -19,7 +21,19 @@ def make_engine(database_url: str, **options: Any) -> Engine:
     """An engine for `database_url`; any Postgres URL form is taken and driven by psycopg 3."""
     url = database_url.replace("postgres://", "postgresql://", 1)
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    return create_engine(url, pool_pre_ping=True, json_serializer=compact_json, **options)
+    made = create_engine(url, json_serializer=compact_json, **options)
+    event.listen(made, "checkout", _demand_alive)
+    return made
+
+
+def _demand_alive(connection: Any, *_: object) -> None:
+    """Have the pool replace a connection that its server has closed. What waits to be read on an idle one is the
+    goodbye, so that no question has to go there and back.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise DisconnectionError("the server has closed this connection")
 
 
 @lru_cache

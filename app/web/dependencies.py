@@ -96,7 +96,7 @@ def projects_of_page(request: Request, session: DbSession, caller: PageCaller) -
 ProjectsOfPage = Annotated[list[SeenProject], Depends(projects_of_page)]
 
 
-def seen_project(
+async def seen_project(
     request: Request,
     found: CurrentSignIn,
     seen: ProjectsOfPage,

@@ -7,15 +7,28 @@ from itertools import combinations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.pipeline import Action, InstanceStatus, ItemState, Outcome, RunKind, RunState, Scope, Stage, Stream
+from app.pipeline import (
+    Action,
+    AuditState,
+    InstanceStatus,
+    ItemState,
+    Outcome,
+    RunKind,
+    RunState,
+    Scope,
+    Stage,
+    Stream,
+)
 from app.storage.tables import (
     ApiToken,
+    Audit,
     BulkAction,
     CallTally,
     Decision,
     Goal,
     GuidelineSeen,
     Instance,
+    LabelChange,
     LogEntry,
     Person,
     Price,
@@ -30,6 +43,7 @@ from app.storage.tables import (
     Snippet,
     Source,
 )
+from tests.audit.lots import lot_of, make_audit, read, read_all
 from tests.browser.all_pages import Ids
 from tests.factories import make_call, make_item, make_person, make_run
 
@@ -77,7 +91,10 @@ def use(session: Session, project: Project, person: Person) -> Ids:
         LogEntry(person_id=person.id, action="added a source", subject="rows.jsonl", detail={"rows": 12})
     )
     session.flush()
+    audits = _audits(session, project, person)
     return {
+        "audit_id": audits,
+        "/adjudication/audits/{audit_id}/{instance_id}": [_disputed_draw(session, audits[0])],
         "bulk_action_id": [bulk.id],
         "decision_id": [decision.id],
         "instance_id": [instances[0].id, instances[1].id],
@@ -88,6 +105,42 @@ def use(session: Session, project: Project, person: Person) -> Ids:
         "snippet_id": [session.scalar(select(func.min(Snippet.id)))],
         "source_id": [session.scalar(select(func.min(Source.id)))],
     }
+
+
+def _audits(session: Session, project: Project, person: Person) -> list[int]:
+    """One that is read, with a defect, a disagreement and a change; a certified one; an abandoned one."""
+    being_read = make_audit(session, project, person, max_defect_rate=0.4, census="read")
+    first, second, *_ = lot_of(session, being_read)
+    read(session, being_read, first, by=person)
+    read(session, being_read, second, defect=True, edit="What it should have said.", by=person)
+    session.add(
+        LabelChange(
+            audit_id=being_read.id,
+            instance_id=first.instance_id,
+            person_id=person.id,
+            before=False,
+            after=True,
+            why="found later",
+            note="It never terminates.",
+        )
+    )
+    certified = make_audit(session, project, person, max_defect_rate=0.4)
+    read_all(session, certified, lot_of(session, certified))
+    certified.state = AuditState.CERTIFIED
+    abandoned = make_audit(session, project, person)
+    abandoned.state, abandoned.why_closed = AuditState.ABANDONED, "The wrong filter."
+    session.flush()
+    return [being_read.id, certified.id, abandoned.id]
+
+
+def _disputed_draw(session: Session, audit_id: int) -> str:
+    """The page of a draw that one reader corrected, and another one found ok."""
+    audit = session.get_one(Audit, audit_id)
+    row = lot_of(session, audit)[2]
+    row.twice = True
+    read(session, audit, row, defect=True, edit="What one of them wants.")
+    read(session, audit, row)
+    return f"/adjudication/audits/{audit_id}/{row.instance_id}"
 
 
 def _decide(session: Session, instance: Instance, person: Person) -> Decision:
