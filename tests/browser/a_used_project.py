@@ -27,6 +27,7 @@ from app.storage.tables import (
     Decision,
     Goal,
     GuidelineSeen,
+    ImportedRecord,
     Instance,
     LabelChange,
     LogEntry,
@@ -79,7 +80,8 @@ def use(session: Session, project: Project, person: Person) -> Ids:
     decision = _decide(session, instances[0], person)
     bulk = BulkAction(project_id=project.id, person_id=person.id, action=Action.REJECT, filters={}, count=3)
     session.add(bulk)
-    runs = [_generation(session, instances), _ingestion(session)]
+    brought = _import(session, project)
+    runs = [_generation(session, instances), _ingestion(session), brought.run_id]
     _release(session, project)
     _cover(session)
     _read_twice(session, instances[3:], [make_person(session, project=project) for _ in range(3)])
@@ -97,13 +99,13 @@ def use(session: Session, project: Project, person: Person) -> Ids:
         "/adjudication/audits/{audit_id}/{instance_id}": [_disputed_draw(session, audits[0])],
         "bulk_action_id": [bulk.id],
         "decision_id": [decision.id],
-        "instance_id": [instances[0].id, instances[1].id],
+        "instance_id": [instances[0].id, instances[1].id, brought.id],
         "name": ["first"],
         "person_id": [person.id],
         "run_id": runs,
         "selection_id": [session.scalar(select(func.min(Selection.id)))],
         "snippet_id": [session.scalar(select(func.min(Snippet.id)))],
-        "source_id": [session.scalar(select(func.min(Source.id)))],
+        "source_id": session.scalars(select(func.min(Source.id)).group_by(Source.format)).all(),
     }
 
 
@@ -226,6 +228,39 @@ def _ingestion(session: Session) -> int:
         Rejection(run_id=run.id, rule="too_short", file="rows.jsonl", line=3, excerpt="x = 1", why="1 line")
     )
     return run.id
+
+
+def _import(session: Session, project: Project) -> Instance:
+    """A set of which one row was refused; the other brought a suggestion, an answer and other keys."""
+    run = make_run(session, project, kind=RunKind.IMPORT, state=RunState.COMPLETED, total=2)
+    run.params = {"source": "export.json", "format": "argilla", "license": None}
+    session.add_all(RunCount(run_id=run.id, code=code, rows=1) for code in ("added", "empty_text"))
+    session.add(
+        Rejection(run_id=run.id, rule="empty_text", file="export.json", line=2, excerpt="{}", why="empty")
+    )
+    session.add(
+        Source(project_id=project.id, run_id=run.id, name="export.json", format="argilla", location="")
+    )
+    instance = Instance(
+        project_id=project.id,
+        run_id=run.id,
+        task="generation",
+        language="other",
+        status=InstanceStatus.WITHDRAWN,
+        instruction="Add one to a number.",
+        solution="x + 1",
+        generator="imported",
+    )
+    session.add(instance)
+    session.flush()
+    kept = {
+        "suggestions": [{"question": "quality", "value": 4, "score": 0.9, "agent": "a-judge"}],
+        "responses": [{"question": "corrected", "value": "y + 1", "user_id": "u1", "status": "submitted"}],
+        "metadata": {"topic": "numbers", "tags": ["short"]},
+    }
+    session.add(ImportedRecord(instance_id=instance.id, line=1, external_id="mine-3", kept=kept))
+    session.flush()
+    return instance
 
 
 def _release(session: Session, project: Project) -> None:
