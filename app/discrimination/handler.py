@@ -23,7 +23,7 @@ from app.errors import DomainError, Unparsable
 from app.pipeline import OFFLINE, OUTCOME_OF_VERDICT, Finding, InstanceStatus, Stage, Task, Verdict
 from app.prompting.exemplars import Case, Drawn, draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt
-from app.prompting.reading import REPAIRED
+from app.prompting.reading import how_read
 from app.storage.bank import Bank, keep_templates, reply_of
 from app.storage.tables import Call, Instance, WorkItem
 
@@ -74,8 +74,7 @@ class DiscriminationHandler:
             except Unparsable as error:
                 endings.append(error)
                 continue
-            if said.repaired:
-                call.error_code = REPAIRED
+            call.error_code, call.error_detail = how_read(said.marks)
             found = evidence.get(instance.id, {})
             judgement = _judgement(instance, call, said, found)
             judgements.append(judgement)
@@ -104,7 +103,7 @@ class DiscriminationHandler:
 def said_by(call: Call, task: Task) -> Opinion:
     """What the judge's reply says; nothing, where it was the offline one. Raises Unparsable."""
     if call.model == OFFLINE:
-        return Opinion(no_opinion(asked_of(task)), claimed=None, repaired=False)
+        return Opinion(no_opinion(asked_of(task)), claimed=None, marks=())
     return opinion(reply_of(call), asked_of(task))
 
 

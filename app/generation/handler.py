@@ -12,7 +12,7 @@ from app.generation.parsing import Written, parsed
 from app.pipeline import OFFLINE, InstanceStatus, Outcome, Stage, Task
 from app.prompting.exemplars import Drawn, draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt
-from app.prompting.reading import REPAIRED
+from app.prompting.reading import how_read
 from app.storage.bank import Bank, reply_of
 from app.storage.tables import Call, Instance, WorkItem
 
@@ -60,12 +60,11 @@ class GenerationHandler:
         for item, call in answered:
             instance = instances[item.source_id]
             try:
-                text, repaired = parsed(reply_of(call), Task(instance.task))
+                text, marks = parsed(reply_of(call), Task(instance.task))
             except Unparsable as error:
                 endings.append(error)
                 continue
-            if repaired:
-                call.error_code = REPAIRED
+            call.error_code, call.error_detail = how_read(marks)
             texts.append((instance, text))
             endings.append(Ending(next_stage=Stage.DISCRIMINATE))
         queries.keep_texts(session, texts)
