@@ -18,6 +18,7 @@ from app.pipeline import (
     Scope,
     Stage,
     Stream,
+    Verdict,
 )
 from app.storage.tables import (
     ApiToken,
@@ -36,6 +37,7 @@ from app.storage.tables import (
     Project,
     Rejection,
     Release,
+    ReplayVerdict,
     Revision,
     Run,
     RunCount,
@@ -43,10 +45,12 @@ from app.storage.tables import (
     Selection,
     Snippet,
     Source,
+    VerdictRow,
 )
 from tests.audit.lots import lot_of, make_audit, read, read_all
 from tests.browser.all_pages import Ids
 from tests.factories import make_call, make_item, make_person, make_run
+from tests.review.review_cases import judged
 
 _CURVE = [
     {"size": size, "largest": 1.4 / size, "mean": 1 / size, "random_largest": 1.41, "random_mean": 0.9 / size}
@@ -94,9 +98,11 @@ def use(session: Session, project: Project, person: Person) -> Ids:
     )
     session.flush()
     audits = _audits(session, project, person)
+    replay = _replay(session, project, instances[0], decision)
     return {
         "audit_id": audits,
         "/adjudication/audits/{audit_id}/{instance_id}": [_disputed_draw(session, audits[0])],
+        "/quality/replays/{run_id}": [f"/quality/replays/{replay}"],
         "bulk_action_id": [bulk.id],
         "decision_id": [decision.id],
         "instance_id": [instances[0].id, instances[1].id, brought.id],
@@ -173,6 +179,23 @@ def _decide(session: Session, instance: Instance, person: Person) -> Decision:
     session.add(decision)
     session.flush()
     return decision
+
+
+def _replay(session: Session, project: Project, instance: Instance, decision: Decision) -> int:
+    """Another judge passes what people edited, and the first one did not."""
+    verdict = session.scalars(select(VerdictRow).where(VerdictRow.instance_id == instance.id)).first()
+    verdict = verdict or judged(session, instance)
+    decision.verdict_id = verdict.id
+    run = make_run(session, project, kind=RunKind.REPLAY, state=RunState.COMPLETED, total=1)
+    run.params = {"discriminator": "another-judge", "most": 1}
+    other = Verdict.PASS if verdict.overall == Verdict.FAIL else Verdict.FAIL
+    session.add(
+        ReplayVerdict(
+            run_id=run.id, instance_id=instance.id, verdict_id=verdict.id, is_good=False, overall=other
+        )
+    )
+    session.flush()
+    return run.id
 
 
 def _read_twice(session: Session, instances: Sequence[Instance], people: Sequence[Person]) -> None:
