@@ -38,7 +38,7 @@ from benchmarks._product import (
     prepare,
     violations,
 )
-from tests.stack.product import Product, start
+from tests.stack.product import Product, kill, start
 
 PATIENCE_S = 300
 RESTART_S = 60
@@ -172,8 +172,7 @@ class Round:
             time.sleep(LOOK_EVERY_S)
 
     def _kill(self, processes: Sequence[psutil.Process]) -> None:
-        for process in processes:
-            process.kill()
+        kill(processes)
         self._await_end(processes)
         self._count_a_kill(processes)
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from app.runtime.processes import MARK
+from tests.stack.product import kill
 
 pytestmark = pytest.mark.stack
 
@@ -203,8 +204,7 @@ def test_an_unknown_person_is_a_clear_message_and_wrong_usage_is_status_two(up: 
 def test_a_killed_web_server_and_worker_come_back(up: Up) -> None:
     killed = [*children_of(up.home, "uvicorn"), *children_of(up.home, "--queues cpu")]
     assert len(killed) >= 3  # the web server, a worker and its child
-    for process in killed:
-        process.kill()
+    kill(killed)
 
     deadline = time.monotonic() + 20
     while status_of(up.url, "/readyz") != 200 or len(children_of(up.home, "--queues cpu")) < 2:
@@ -224,8 +224,7 @@ def test_a_port_that_was_asked_for_and_is_busy_is_refused_by_name(tmp_path: Path
 
 def test_after_a_kill_of_everything_up_goes_on_and_two_signals_to_its_group_end_it(tmp_path: Path) -> None:
     with serving(tmp_path) as first:
-        for process in (psutil.Process(first.process.pid), *children_of(tmp_path)):
-            process.kill()
+        kill((psutil.Process(first.process.pid), *children_of(tmp_path)))
         first.await_end()
 
     with serving(tmp_path) as second:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +114,7 @@ class Product:
 
     def kill_everything(self) -> None:
         """`kill -9` of the whole tree at once."""
-        for process in self.processes():
-            process.kill()
+        kill(self.processes())
         self.process.wait(timeout=20)
         self._close()
 
@@ -134,6 +133,13 @@ class Product:
     def _close(self) -> None:
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """`kill -9` of each; one that its parent's death has ended meanwhile is dead already."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @contextmanager
