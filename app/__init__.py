@@ -8,7 +8,11 @@ The stages, in order; each is a folder, and none imports another:
     evidence        instance -> what mechanical checks found
     discrimination  instance -> verdict, rule by rule
     review          verdict + person -> decision
-    export          what people accepted -> release
+    audit           a frozen lot + people's labels -> what may be claimed of it
+    export          what people accepted, or an audit certified -> release
+
+Rooms of pure code that several stages share: `code`, `geometry`, `prompting`, and `guarantee`, what a release
+may claim about its defects.
 
 What passes between them is a row and a status (`pipeline`). `runs` shows and steers the long work of every
 stage, `dashboard` reads across them, `console` is for people, tokens and settings.

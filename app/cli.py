@@ -105,6 +105,16 @@ def bench(
     name: Annotated[str, typer.Argument(metavar="NAME", help="one of benchmarks/")],
     *,
     full: Annotated[bool, typer.Option("--full", help="the sizes the issues name")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="measure on this, where a benchmark takes a file",
+            exists=True,
+            dir_okay=False,
+            resolve_path=True,
+        ),
+    ] = None,
 ) -> None:
     """Measure what we claim, beside its baseline. The last line is one JSON object."""
     root = Path(__file__).parents[1]
@@ -114,7 +124,8 @@ def bench(
     if name not in names:
         raise typer.BadParameter(f"{name} is none of {', '.join(names)}", param_hint="NAME")
     os.chdir(root)  # they are no part of the installed product
-    os.execv(sys.executable, [sys.executable, "-m", f"benchmarks.{name}", *["--full"] * full])
+    options = [*["--full"] * full, *(["--data", str(data)] if data else [])]
+    os.execv(sys.executable, [sys.executable, "-m", f"benchmarks.{name}", *options])
 
 
 @cli.command(hidden=True)
@@ -264,17 +275,64 @@ def generate(
 
 
 @cli.command()
+def audit(
+    project: ProjectSlug,
+    max_defect_rate: Annotated[
+        float, typer.Option(metavar="P", help="share of defects to claim at most, such as 0.02")
+    ],
+    alpha: Annotated[
+        float, typer.Option(metavar="A", help="chance that a set with more passes, such as 0.05")
+    ],
+    census: Annotated[str, typer.Option(help="of suspicious rows: none, read or drop")] = "none",
+    attempts: Annotated[
+        int | None, typer.Option(help="declared before the first draw; each gets a part of alpha")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Freeze everything that has text as a lot, and draw the order in which people read it."""
+    from app.audit.asking import Wanted
+    from app.audit.seeing import expected, shape_of
+    from app.audit.service import freeze_lot
+    from app.runtime.home import Home
+
+    wanted = Wanted(max_defect_rate, alpha, census=census, attempts=attempts)
+    with running_instance(), session_factory().begin() as session:
+        there = _project(session, project)
+        frozen = freeze_lot(session, there, wanted, None)
+        shape = shape_of(session, there, frozen).model_dump(mode="json")
+        draws = expected(frozen)
+        serving = Home(settings().home).running()
+        server = serving.url if serving else ""
+    address = f"{server}/review?stream=audit&audit={frozen.id}"
+    if as_json:
+        print(json.dumps(shape | {"expected_draws": draws, "address": address}))
+        return
+    suspicious = f", and {frozen.census_rows:,} suspicious ones read in full" if frozen.census_rows else ""
+    print(f"audit {frozen.id}: {frozen.rows:,} rows to draw from{suspicious}")
+    print(
+        f"draws until it passes, on average: {draws['clean']:.0f} without a defect,"
+        f" {draws['quarter']:.0f} with a quarter of what is tolerated"
+    )
+    print(f"read at {address}" + ("" if server else " once `breakwater up` serves"))
+
+
+@cli.command()
 def release(
     project: ProjectSlug,
     name: Annotated[str, typer.Argument(metavar="NAME")],
     basis: Annotated[str, typer.Option(help="people or audited")] = "people",
+    audit: Annotated[
+        int | None, typer.Option(metavar="ID", help="of the basis audited; default the newest certified one")
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Cut an immutable release of what people accepted."""
-    from app.export.service import Wanted, start_release
+    """Cut an immutable release of what people accepted, or of a lot that an audit certified."""
+    from app.export.asking import Wanted
+    from app.export.service import start_release
 
-    wanted = Wanted(name, basis)
+    wanted = Wanted(name, basis, audit_id=audit)
     _work([lambda session: start_release(session, _project(session, project), wanted, None)], as_json=as_json)
 
 
@@ -315,6 +373,30 @@ def export(
     else:
         for one in written:
             print(f"{one['path']}: {one['rows']} rows")
+
+
+@cli.command()
+def verify(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="of a release, wherever it lies"),
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute a release's hashes and certificate from the files alone; exit status 1 names each problem."""
+    from app.export.report import paragraph, record
+    from app.export.verify import verify as check
+
+    verified = check(folder)
+    if as_json:
+        print(json.dumps(record(verified)))
+    else:
+        print(paragraph(verified))
+        for problem in verified.problems:
+            print(f"* {problem}")
+    if verified.problems:
+        raise typer.Exit(1)
 
 
 def _work(starts: Sequence[Callable[[Session], Run]], *, as_json: bool) -> None:

@@ -9,24 +9,48 @@ from sqlalchemy.orm import configure_mappers
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from app.audit import api as audit_api
+from app.audit import pages as audit_pages
 from app.console import api as console_api
 from app.console import model_pages, settings_pages
 from app.console import pages as console_pages
 from app.dashboard import api as dashboard_api
+from app.dashboard import (
+    cost_api,
+    cost_pages,
+    estimates_api,
+    estimates_pages,
+    judge_api,
+    judge_pages,
+    quality_pages,
+)
 from app.dashboard import pages as dashboard_pages
-from app.dashboard import quality_pages
+from app.discrimination import api as discrimination_api
 from app.discrimination import pages as discrimination_pages
+from app.discrimination import rendering as judge_rendering
 from app.export import api as export_api
 from app.export import pages as export_pages
 from app.generation import api as generation_api
 from app.generation import pages as generation_pages
+from app.generation import rendering as teacher_rendering
 from app.ingestion import api as ingestion_api
 from app.ingestion import import_api, import_pages
 from app.ingestion import pages as ingestion_pages
-from app.review import adjudication_pages, assign_pages, bulk_pages, instance_pages, policy_pages
+from app.pipeline import Stage
+from app.review import (
+    adjudication_pages,
+    assign_pages,
+    bulk_pages,
+    draw_pages,
+    instance_pages,
+    label_api,
+    label_pages,
+    policy_pages,
+)
 from app.review import api as review_api
 from app.review import pages as review_pages
 from app.runs import api as runs_api
+from app.runs import call_api
 from app.runs import pages as runs_pages
 from app.runtime.logs import configure_logging
 from app.selection import api as selection_api
@@ -43,6 +67,9 @@ PAGES = (
     review_pages,  # first, as addresses are tried in this order and no page is asked for as often
     dashboard_pages,
     quality_pages,
+    judge_pages,
+    cost_pages,
+    estimates_pages,
     console_pages,
     model_pages,
     settings_pages,
@@ -56,7 +83,10 @@ PAGES = (
     assign_pages,  # likewise
     instance_pages,
     adjudication_pages,
+    draw_pages,
+    label_pages,
     policy_pages,
+    audit_pages,
     export_pages,
 )
 APIS = (
@@ -66,10 +96,23 @@ APIS = (
     selection_api,
     generation_api,
     runs_api,
+    call_api,
     review_api,
+    label_api,
     dashboard_api,
+    judge_api,
+    cost_api,
+    discrimination_api,
+    audit_api,
+    estimates_api,
     export_api,
 )
+
+RENDERERS = {
+    Stage.GENERATE: teacher_rendering.rendered,
+    Stage.DISCRIMINATE: judge_rendering.rendered,
+    Stage.REPLAY: judge_rendering.rendered,
+}
 
 # Release files have checksums and ranges, events must not wait for more of them, and an API's client is a machine.
 SENT_AS_IT_IS = (
@@ -115,6 +158,7 @@ def create_app() -> FastAPI:
             Middleware(BodyLimit, most_upload_bytes=settings().max_upload_mb * 2**20),
         ],
     )
+    app.state.renderers = RENDERERS
     add_error_pages(app)
     for pages in PAGES:
         app.include_router(pages.router, include_in_schema=False)

@@ -19,6 +19,7 @@ class RunKind(StrEnum):
     IMPORT = "import"
     SELECT = "select"
     GENERATE = "generate"
+    REPLAY = "replay"
     RELEASE = "release"
 
 
@@ -36,17 +37,18 @@ UNFINISHED_RUNS = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
 
 
 class Stage(StrEnum):
-    """What a work item asks for. The first two hold calls to a model, the others keep a processor busy."""
+    """What a work item asks for. The first three hold calls to a model, the others keep a processor busy."""
 
     GENERATE = "generate"
     DISCRIMINATE = "discriminate"
+    REPLAY = "replay"  # a verdict by another judge on what people have decided
     INGEST = "ingest"
     IMPORT = "import"
     SELECT = "select"
     RELEASE = "release"
 
 
-MODEL_STAGES = (Stage.GENERATE, Stage.DISCRIMINATE)
+MODEL_STAGES = (Stage.GENERATE, Stage.DISCRIMINATE, Stage.REPLAY)
 
 
 class ItemState(StrEnum):

@@ -1,10 +1,11 @@
-"""How long a finished set takes from a file to instances that people can read.
+"""How long a finished set takes from a file to instances that people can read, and to the first card of its audit.
 
     python -m benchmarks.import_set [--full]
 
 5,000 Alpaca rows, with `--full` 50,000, made of functions of the Python standard library with a number in each. The
 product runs; `breakwater import` is started as a command and followed to its end. `seconds` are from its start to its
-end, the start of Python and of the worker's step included; `job_s` is the run alone, by the database's clock;
+end, the start of Python and of the worker's step included; `first_card_s` to the first card after `breakwater audit`,
+which is the second of the two commands; `job_s` is the run alone, by the database's clock;
 `language_share` is the share of rows whose language was recognised as Python, as no row names one. `cpu_s` is the
 processor time of workers and Postgres; `peak_rss_mb` the most memory that the worker's processes hold together.
 """
@@ -42,6 +43,11 @@ def measure(rows: int) -> dict[str, Any]:
             began = time.monotonic()
             ended = json.loads(product.cli("import", PROJECT, str(path), "--license", "PSF-2.0", "--json"))
             seconds = time.monotonic() - began
+            audit = json.loads(
+                product.cli("audit", PROJECT, "--max-defect-rate", "0.02", "--alpha", "0.05", "--json")
+            )
+            card = _first_card(product, audit["id"])
+            first_card_s = time.monotonic() - began
         after = cpu_seconds(product)
         waiting = one(
             database,
@@ -60,16 +66,24 @@ def measure(rows: int) -> dict[str, Any]:
         )
     assert ended["state"] == "completed", ended
     assert ended["total"] == sum(ended["done"].values()) == rows, ended
-    assert waiting == ended["done"]["added"], ended
+    assert waiting == ended["done"]["added"] == audit["rows"], ended
+    assert card["instance"]["run_id"] == ended["id"]
     return {
         "rows": waiting,
         "seconds": round(seconds, 1),
+        "first_card_s": round(first_card_s, 1),
         "job_s": round(float(job_s), 1),
         "rows_per_s": round(waiting / seconds),
         "language_share": round(known / waiting, 3),
         "peak_rss_mb": round(max(peak)),
         "cpu_s": round(sum(after[part] - before[part] for part in ("workers", "rest", "postgres")), 1),
     }
+
+
+def _first_card(product: Product, audit_id: int) -> Any:
+    """What a reader of the audit is given first."""
+    asked = {"stream": "audit", "audit_id": audit_id}
+    return product.post(f"/api/v1/projects/{PROJECT}/review/next", json=asked).json()
 
 
 def write_set(path: Path, rows: int) -> int:

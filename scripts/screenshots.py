@@ -28,11 +28,14 @@ READERS = {
     "ada": {"action": "edit", "note": "It lost its comment."},
     "bob": {"action": "reject", "reason": "incorrect", "note": "The name of the module is never compared."},
 }
+DRAWS_READ = 80
 ROWS = {
+    "audit_id": "SELECT min(id) FROM audit",
     "bulk_action_id": "SELECT min(id) FROM bulk_action HAVING min(id) IS NOT NULL",
     "snippet_id": "SELECT min(snippet_id) FROM pick",
     "source_id": "SELECT min(id) FROM source",
     "selection_id": "SELECT min(id) FROM selection",
+    "/quality/replays/{run_id}": "SELECT '/quality/replays/' || min(id) FROM run WHERE kind = 'replay'",
     "run_id": "SELECT min(id) FROM run GROUP BY kind ORDER BY 1",
     "instance_id": "SELECT min(instance_id) FROM decision UNION SELECT min(id) FROM instance WHERE status = 'disputed'",
     "decision_id": "SELECT min(id) FROM decision",
@@ -85,8 +88,9 @@ def _signed_in(browser: Browser, product: Product) -> Page:
 
 
 def _use(page: Page, product: Product) -> None:
-    """Some decisions, a disagreement and a release, so that no page is empty."""
+    """Some decisions, a disagreement, an audit and a release, so that no page is empty."""
     _disagree(page, product)
+    _audit(product)
     page.set_viewport_size({"width": 1440, "height": 900})
     _take(page, "/review", "review with its guideline")
     page.keyboard.press("Enter")
@@ -96,6 +100,8 @@ def _use(page: Page, product: Product) -> None:
             page.keyboard.press(key)
         page.wait_for_selector(f"#card:not([data-instance='{shown}']):focus")
     product.finished(product.post("/api/v1/projects/demo/releases", 202, json={"name": "first"}))
+    replay = {"discriminator": "offline"}
+    product.finished(product.post("/api/v1/projects/demo/quality/replay-runs", 202, json=replay))
 
 
 def _disagree(page: Page, product: Product) -> None:
@@ -112,6 +118,22 @@ def _disagree(page: Page, product: Product) -> None:
         decision = answer | edits | {"lease": card["lease"]["token"]}
         reader.post(f"/api/v1/instances/{instance['id']}/decisions", 201, json=decision)
     _read_twice(page, percent=0)
+
+
+def _audit(product: Product) -> None:
+    """A lot, and the first of its draws read; one of them is a defect."""
+    asked = {"max_defect_rate": 0.05, "alpha": 0.05, "double_share": 0}
+    audit_id = product.post("/api/v1/projects/demo/audits", 201, json=asked).json()["id"]
+    for draw in range(DRAWS_READ):
+        stream = {"stream": "audit", "audit_id": audit_id}
+        card = product.post("/api/v1/projects/demo/review/next", json=stream).json()
+        wrong = {"action": "reject", "defect": True, "reason": "incorrect"}
+        answer = wrong if draw == DRAWS_READ // 3 else {"action": "accept", "defect": False}
+        product.post(
+            f"/api/v1/instances/{card['instance']['id']}/decisions",
+            201,
+            json=answer | {"lease": card["lease"]["token"]},
+        )
 
 
 def _read_twice(page: Page, percent: int) -> None:

@@ -105,10 +105,15 @@ def agreeing_share(answers: Counts, units: Counts) -> Estimate:
     if n < FEWEST_UNITS:
         return Estimate(n)
     share = float(units[(answers > 0).sum(axis=1) == 1].sum() / n)
-    scale = 1 + Z_95**2 / n
-    middle = (share + Z_95**2 / (2 * n)) / scale
-    half = Z_95 * sqrt(share * (1 - share) / n + Z_95**2 / (4 * n**2)) / scale
-    return Estimate(n, share, max(0.0, middle - half), min(1.0, middle + half))
+    return Estimate(n, share, *wilson(share, n))
+
+
+def wilson(share: float, size: float) -> tuple[float, float]:
+    """The 95 % score interval of a `share` of `size` units (Wilson 1927); of endless many the share itself."""
+    scale = 1 + Z_95**2 / size
+    middle = (share + Z_95**2 / (2 * size)) / scale
+    half = Z_95 * sqrt(share * (1 - share) / size + Z_95**2 / (4 * size**2)) / scale
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def alpha(answers: Counts, units: Counts) -> Estimate:

@@ -1,15 +1,16 @@
 """How good the machine's opinions are, as people's decisions tell, and how far people agree. What is not measured says so."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from app.accounts.roles import role_in
-from app.dashboard import progress, queries, readings
+from app.dashboard import audits, judged, progress, queries, readings
 from app.dashboard.agreement import Estimate, Pattern, agreement, pairs
+from app.dashboard.audits import AuditNow
+from app.dashboard.judge_api import Confusion, confusion_shape
 from app.dashboard.progress import Period, Tallies
-from app.pipeline import Action, Role
+from app.pipeline import Action, AuditState, Role
 from app.web.dependencies import ApiCaller, DbSession, ReadProject
 from app.web.idempotency import api_router
 
@@ -81,6 +82,25 @@ class Progress(BaseModel):
     bulk: int
 
 
+class AuditShape(BaseModel):
+    """The newest open audit, else the newest. All of it stands at `/api/v1/audits/{id}`."""
+
+    id: int = Field(examples=[7])
+    state: str = Field(description="open, certified, failed or abandoned", examples=["open"])
+    max_defect_rate: float = Field(examples=[0.02])
+    alpha: float = Field(examples=[0.05])
+    rows: int = Field(description="of the part that is drawn from", examples=[19915])
+    draws: int = Field(description="that count so far")
+    defects: int = Field(description="among them")
+    tolerance: int | None = Field(
+        description="Defects that may be in the drawn part; null: the census goes on"
+    )
+    upper_bound: int = Field(description="Most defects in the drawn part that are not ruled out")
+    certified_at: int | None = Field(description="draws")
+    expected_draws_left: float | None = Field(description="null: at the present rate it would not pass")
+    reviews_left: int | None
+
+
 class Quality(BaseModel):
     """Counts of what people decided, how far they agree; what is not measured yet says so."""
 
@@ -90,12 +110,12 @@ class Quality(BaseModel):
     overruled: list[Overruled] = Field(
         examples=[[{"rule": "readable", "machine": "yes", "person": "no", "decisions": 2}]]
     )
-    calibration: Literal["not yet"] = "not yet"
+    calibration: Confusion = Field(description="verdicts against people; more at `quality/judge`")
     agreement: AgreementShape | None = Field(description="for administrators of the project, else null")
     people: list[Progress] = Field(
         description="everybody for administrators of the project, else only the caller"
     )
-    audit: Literal["not yet"] = "not yet"
+    audit: AuditShape | None = Field(description="null: there was none yet")
 
 
 @router.get("/projects/{project}/quality")
@@ -114,8 +134,30 @@ def quality(session: DbSession, project: ReadProject, caller: ApiCaller) -> Qual
             Overruled(rule=rule, machine=machine, person=person, decisions=number)
             for rule, machine, person, number in queries.overruled_rules(session, project.id)
         ],
+        calibration=confusion_shape(judged.judged(session, project.id, Period.ALL).all),
         agreement=_agreement(readings.patterns(session, project.id, Period.ALL), names) if leads else None,
         people=[_progress(tallies, person_id, name) for person_id, name in seen.items()],
+        audit=_audit(audits.audit_now(session, project.id)),
+    )
+
+
+def _audit(now: AuditNow | None) -> AuditShape | None:
+    if now is None:
+        return None
+    audit, standing, outlook = now
+    return AuditShape(
+        id=audit.id,
+        state=standing.state,
+        max_defect_rate=audit.max_defect_rate,
+        alpha=audit.alpha,
+        rows=audit.rows,
+        draws=standing.draws,
+        defects=standing.defects,
+        tolerance=standing.tolerance,
+        upper_bound=outlook.upper_bound,
+        certified_at=standing.certified_at if standing.state == AuditState.CERTIFIED else None,
+        expected_draws_left=outlook.draws_left,
+        reviews_left=outlook.reviews_left,
     )
 
 

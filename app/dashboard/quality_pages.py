@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from app.dashboard import progress, readings
+from app.dashboard import audits, progress, readings
 from app.dashboard.agreement import FEWEST_UNITS, agreement, pairs
 from app.dashboard.progress import LONGEST_S, Period
 from app.pipeline import INSTANCE_LANGUAGES, Role
@@ -61,6 +61,7 @@ def quality_page(
         names={one.person_id: one.name for one in readers},
         disagreements=readings.disagreements(session, project.id, period) if patterns else [],
         is_blind=readings.is_blind(session, project.id),
+        audit=audits.audit_now(session, project.id),
         fewest=FEWEST_UNITS,
         languages=INSTANCE_LANGUAGES,
     )

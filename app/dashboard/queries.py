@@ -6,9 +6,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.dashboard.funnel import Counts
-from app.pipeline import UNFINISHED_RUNS, InstanceStatus, RunKind, RunState
+from app.pipeline import UNFINISHED_RUNS, InstanceStatus, RunKind, RunState, Stream
 from app.storage.tables import (
-    Call,
     Decision,
     Instance,
     Pick,
@@ -71,38 +70,6 @@ def _rows_read(session: Session, project_id: int, kind: RunKind) -> dict[str, in
     return {code: int(number) for code, number in session.execute(rows)}
 
 
-class StageCost(NamedTuple):
-    """What the calls of one stage took; money in micro-dollars."""
-
-    stage: str
-    model: str
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost_micro: int
-
-
-def costs(session: Session, project_id: int) -> list[StageCost]:
-    query = (
-        select(
-            Call.stage,
-            Call.model,
-            func.count(),
-            func.sum(Call.prompt_tokens),
-            func.sum(Call.completion_tokens),
-            func.sum(Call.cost_micro),
-        )
-        .join(Run, Run.id == Call.run_id)
-        .where(Run.project_id == project_id)
-        .group_by(Call.stage, Call.model)
-        .order_by(Call.stage.desc(), Call.model)
-    )
-    return [
-        StageCost(stage, model, calls, int(asked), int(answered), int(cost))
-        for stage, model, calls, asked, answered, cost in session.execute(query)
-    ]
-
-
 def unfinished_runs(session: Session, project_id: int, most: int = 5) -> list[Run]:
     """The newest runs that still have something to do."""
     query = (
@@ -152,13 +119,14 @@ def release_count(session: Session, project_id: int) -> int:
 
 
 def decisions_by_verdict(session: Session, project_id: int) -> list[tuple[str | None, str, int]]:
-    """(verdict that was on screen, action, standing decisions); in bulk nobody looked at a verdict."""
+    """(verdict that was on screen, action, standing decisions); in bulk nobody looked at one, in an audit neither."""
     query = (
         select(VerdictRow.overall, Decision.action, func.count())
         .select_from(Decision)
         .outerjoin(VerdictRow, VerdictRow.id == Decision.verdict_id)
         .where(
             Decision.project_id == project_id,
+            Decision.stream == Stream.WORK,
             Decision.undone_at.is_(None),
             Decision.bulk_action_id.is_(None),
         )

@@ -70,7 +70,7 @@ class DiscriminationHandler:
         for item, call in answered:
             instance = instances[item.source_id]
             try:
-                said = _said(call, Task(instance.task))
+                said = said_by(call, Task(instance.task))
             except Unparsable as error:
                 endings.append(error)
                 continue
@@ -100,7 +100,8 @@ class DiscriminationHandler:
         return _await_a_person(judgement, {})
 
 
-def _said(call: Call, task: Task) -> Opinion:
+def said_by(call: Call, task: Task) -> Opinion:
+    """What the judge's reply says; nothing, where it was the offline one. Raises Unparsable."""
     if call.model == OFFLINE:
         return Opinion(no_opinion(asked_of(task)), claimed=None, marks=())
     return opinion(reply_of(call), asked_of(task))

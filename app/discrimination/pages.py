@@ -1,14 +1,18 @@
-"""The rules and the judge's prompts."""
+"""The rules, the judge's prompts, and replays by another judge."""
 
 import json
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse
 
-from app.discrimination import prompts
+from app.discrimination import prompts, replaying
 from app.discrimination.rubric import rules_of
+from app.errors import InvalidInput
 from app.pipeline import Task
-from app.web.dependencies import CurrentProject
+from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
+from app.web.flash import see_other
+from app.web.formats import usd
 from app.web.templating import render
 
 router = APIRouter()
@@ -26,3 +30,36 @@ def rules_page(request: Request, project: CurrentProject, task: Task = Task.SUMM
         judge=prompts.template(task),
         schema=json.dumps(prompts.schema(task), indent=2),
     )
+
+
+@router.post("/quality/replays", dependencies=[require_role("admin")])
+def start_replay(
+    session: DbSession,
+    project: CurrentProject,
+    person: CurrentPerson,
+    discriminator: Annotated[str, Form(max_length=200)] = "",
+    most: Annotated[str, Form(max_length=20)] = "",
+    budget_usd: Annotated[str, Form(max_length=20)] = "",
+    estimate: Annotated[str, Form(max_length=5)] = "",
+) -> Response:
+    """With `estimate` only say what it would cost; the page of the replay shows it."""
+    wanted = replaying.Wanted(
+        discriminator.strip(),
+        int(_number(most, "most") or replaying.USUAL),
+        _number(budget_usd, "budget_usd"),
+    )
+    if estimate:
+        found = replaying.estimate(session, project, wanted)
+        cost = "an unknown price" if found.cost_micro is None else f"about {usd(found.cost_micro)}"
+        return see_other(
+            "/quality/replay", f"{found.instances:,} instances by {wanted.discriminator}: {cost}."
+        )
+    run = replaying.start_replay(session, project, wanted, person)
+    return see_other(f"/quality/replays/{run.id}", "The replay is started.")
+
+
+def _number(text: str, field: str) -> float | None:
+    try:
+        return float(text) if text.strip() else None
+    except ValueError:
+        raise InvalidInput(f"“{text}” is not a number", field) from None

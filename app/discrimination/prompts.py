@@ -10,7 +10,7 @@ from app.discrimination.rubric import asked_of, rules_as_text
 from app.pipeline import Task
 from app.prompting.exemplars import Case, case_in_words
 from app.prompting.prompt import Prompt
-from app.prompting.template import Template, template_of
+from app.prompting.template import BETWEEN, Template, messages_of, template_hash, template_of
 from app.prompting.untrusted import HOW_TO_READ_IT, neutralise
 
 VERSION = "1"
@@ -58,7 +58,7 @@ class Judged(NamedTuple):
 @cache
 def template(task: Task) -> Template:
     """The judge's template in force for `task`: its text, the rules included, and its hash."""
-    return template_of(f"judge/{task}", VERSION, f"{_system(task)}\n\n---\n\n{_USER}")
+    return template_of(f"judge/{task}", VERSION, f"{_system(task)}{BETWEEN}{_USER}")
 
 
 @cache
@@ -67,14 +67,19 @@ def rules_template(task: Task) -> Template:
     return template_of(f"rules/{task}", RULES_VERSION, rules_as_text(task))
 
 
-def ask(judged: Judged, good: Case | None, bad: Case | None) -> Prompt:
-    """The question that asks for a verdict. Whoever knows the ids of the cases adds them."""
+def ask(judged: Judged, good: Case | None, bad: Case | None, content: str | None = None) -> Prompt:
+    """The question that asks for a verdict. Whoever knows the ids of the cases adds them.
+
+    `content`: of another template than the one in force.
+    """
+    content = content or template(judged.task).content
+    system, user = messages_of(content)
     languages = LANGUAGES[judged.language].title
     if judged.target_language is not None:
         languages += f", the target language {LANGUAGES[judged.target_language].title}"
     return Prompt(
-        system=_system(judged.task),
-        user=_USER.format(
+        system=system,
+        user=user.format(
             cases="".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
             languages=languages,
             instruction=neutralise(judged.instruction),
@@ -83,7 +88,7 @@ def ask(judged: Judged, good: Case | None, bad: Case | None) -> Prompt:
         ),
         schema_name="verdict",
         schema=schema(judged.task),
-        template_hash=template(judged.task).content_hash,
+        template_hash=template_hash(content),
         max_output_tokens=MOST_OUTPUT_TOKENS,
     )
 

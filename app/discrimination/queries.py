@@ -64,6 +64,16 @@ def evidence_about(session: Session, instance_ids: Collection[int]) -> Mapping[i
     return findings
 
 
+def evidence_of_revision(session: Session, instance_id: int, revision: int) -> Findings:
+    """What was found about one revision, by kind."""
+    rows = session.execute(
+        select(Evidence.kind, Evidence.result, Evidence.detail).where(
+            Evidence.instance_id == instance_id, Evidence.revision == revision
+        )
+    )
+    return {kind: Found(Finding(result), detail) for kind, result, detail in rows}
+
+
 class Judgement(NamedTuple):
     """A verdict on the current revision of an instance, with its answers rule by rule."""
 

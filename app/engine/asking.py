@@ -31,7 +31,11 @@ from app.prompting.prompt import Answered, Prompt
 from app.prompting.repeating import again
 from app.storage.tables import Call, Run, WorkItem
 
-_MODEL_OF = {Stage.GENERATE: "generator", Stage.DISCRIMINATE: "discriminator"}
+_MODEL_OF = {
+    Stage.GENERATE: "generator",
+    Stage.DISCRIMINATE: "discriminator",
+    Stage.REPLAY: "discriminator",
+}
 _BUDGET_WAIT_S = 1.0  # while calls in flight may give some of their reservations back
 
 

@@ -17,8 +17,9 @@ from app.storage.tables import Call, CallTally, RunEvent, WorkItem
 
 
 def request_hash(prompt: Prompt, model: str) -> str:
-    """SHA-256 over all that makes a request what it is."""
-    rendered = json.dumps([model, prompt._asdict()], sort_keys=True, ensure_ascii=False)
+    """SHA-256 over all that makes a request what it is. What it repeats stands in its text already."""
+    asked = {name: value for name, value in prompt._asdict().items() if name != "repeats"}
+    rendered = json.dumps([model, asked], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(rendered.encode()).hexdigest()
 
 
@@ -223,6 +224,7 @@ def _call_about(
         template_hash=question.template_hash,
         good_exemplar_id=question.good_exemplar_id,
         bad_exemplar_id=question.bad_exemplar_id,
+        repeats=None if isinstance(question, Answered) else question.repeats,
         closed_at=func.now() if is_over else None,
         prompt_tokens=0,
         completion_tokens=0,

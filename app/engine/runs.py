@@ -31,9 +31,11 @@ STAGE_OF_KIND = {
     RunKind.IMPORT: Stage.IMPORT,
     RunKind.SELECT: Stage.SELECT,
     RunKind.GENERATE: Stage.GENERATE,
+    RunKind.REPLAY: Stage.REPLAY,
     RunKind.RELEASE: Stage.RELEASE,
 }
-
+ASKING = tuple(kind for kind, stage in STAGE_OF_KIND.items() if stage in MODEL_STAGES)
+"""The kinds of runs whose items ask a model."""
 
 RUN_CHANNEL = "run"  # Postgres notifications: the id of a run that moved
 
@@ -149,7 +151,7 @@ def cancel_run(session: Session, run_id: int, person_id: int | None = None) -> N
 def cancel_stragglers(session: Session) -> int:
     """End what somebody had locked at the moment its run was cancelled. Returns how many items."""
     runs = session.scalars(
-        select(Run.id).where(Run.kind == RunKind.GENERATE, Run.state == RunState.CANCELLED, has_open_item())
+        select(Run.id).where(Run.kind.in_(ASKING), Run.state == RunState.CANCELLED, has_open_item())
     ).all()
     return sum(end_open_items(session, run_id, ItemState.CANCELLED, Outcome.CANCELLED) for run_id in runs)
 

@@ -10,8 +10,8 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.errors import InvalidInput
 from app.export import queries, service
+from app.export.asking import Wanted
 from app.export.queries import ReleaseRun
 from app.export.writing import sha256_of
 from app.web.dependencies import AdminProject, ApiCaller, DbSession, ReadProject
@@ -38,11 +38,18 @@ class AskedRelease(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
 
     name: str = Field(max_length=100)
-    basis: str = Field("people", description="people: what a person accepted or edited. audited: not yet")
-    audit_id: int | None = Field(None, description="For the basis audited")
-    filters: dict[str, list[str]] = Field(default_factory=dict, description="tasks, languages")
+    basis: str = Field(
+        "people",
+        description="people: what a person accepted or edited. audited: the lot of a certified audit, with what "
+        "was found defective corrected or removed",
+    )
+    audit_id: int | None = Field(None, description="For the basis audited; default the newest certified one")
+    filters: dict[str, list[str]] = Field(
+        default_factory=dict, description="tasks, languages. Not for the basis audited: the lot is the filter"
+    )
     gates: dict[str, Literal["block", "admit"]] = Field(
-        default_factory=dict, description="unknown_license, exact_duplicate, does_not_parse"
+        default_factory=dict,
+        description="unknown_license, exact_duplicate, does_not_parse. Not for the basis audited",
     )
     splits: dict[str, float] = Field(
         default_factory=dict, description="Shares that add up to 1; default train"
@@ -64,6 +71,7 @@ class StartedRelease(BaseModel):
 class ReleaseRow(BaseModel):
     name: str = Field(examples=["2026-11"])
     basis: str = Field(examples=["people"])
+    audit_id: int | None = Field(description="The audit whose lot it is, of the basis audited")
     created_at: datetime
     run_id: int = Field(examples=[14])
     state: str = Field(description="Of its run", examples=["completed"])
@@ -75,10 +83,8 @@ class ReleaseRow(BaseModel):
 def add_release(
     session: DbSession, project: AdminProject, caller: ApiCaller, asked: AskedRelease, response: Response
 ) -> StartedRelease:
-    """Build a release. A worker does it; `Location` is the run."""
-    if asked.audit_id is not None and asked.basis != "audited":
-        raise InvalidInput("audit_id goes with the basis audited", "audit_id")
-    wanted = service.Wanted(**asked.model_dump(exclude={"audit_id"}))
+    """Build a release. A worker does it; `Location` is the run. 409 where the audit is not certified."""
+    wanted = Wanted(**asked.model_dump())
     run = service.start_release(session, project, wanted, caller.person)
     response.headers["Location"] = f"/api/v1/projects/{project.slug}/runs/{run.id}"
     return StartedRelease(id=run.id, kind=run.kind, state=run.state, name=asked.name)
@@ -137,6 +143,7 @@ def _row(one: ReleaseRun) -> ReleaseRow:
     return ReleaseRow(
         name=release.name,
         basis=release.basis,
+        audit_id=release.audit_id,
         created_at=release.created_at,
         run_id=run.id,
         state=run.state,

@@ -72,11 +72,7 @@ def _front_matter(manifest: Mapping[str, Any]) -> str:
 
 
 def _sentence(manifest: Mapping[str, Any], facts: Facts) -> str:
-    words = [
-        f"{manifest['rows']:,} instructions, each accepted or edited by a person"
-        f" ({facts.readers} readers, {facts.decisions:,} decisions).",
-        "**Not audited**: nothing is claimed about the share of defects.",
-    ]
+    words = [_of_an_audit(manifest) if "certificate" in manifest else _of_people(manifest, facts)]
     if OFFLINE in (*facts.generators, *facts.discriminators):
         words.append(
             "Rows marked `offline` were derived from the raw code and checked by mechanical rules, without a model."
@@ -86,6 +82,29 @@ def _sentence(manifest: Mapping[str, Any], facts: Facts) -> str:
             f"{facts.exemplars:,} rows are marked `served_as_exemplar`: they were shown to a model that wrote others."
         )
     return " ".join(words)
+
+
+def _of_people(manifest: Mapping[str, Any], facts: Facts) -> str:
+    return (
+        f"{manifest['rows']:,} instructions, each accepted or edited by a person"
+        f" ({facts.readers} readers, {facts.decisions:,} decisions)."
+        " **Not audited**: nothing is claimed about the share of defects."
+    )
+
+
+def _of_an_audit(manifest: Mapping[str, Any]) -> str:
+    """What is claimed, in the words of the certificate, and what people really read."""
+    audit, certificate = manifest["audit"], manifest["certificate"]
+    parts = [
+        f"{manifest['rows']:,} instructions from a lot of {audit['rows_frozen']:,} that was frozen and then audited"
+        f" by a sample in random order: {audit['accepted']:,} were read and left as they are,"
+        f" {audit['corrected']:,} read and corrected, {audit['undrawn']:,} never read;"
+        f" {audit['removed']:,} were removed ({audit['readers']} readers, {audit['readings']:,} readings).",
+        f"**Audited**: {certificate['claim']}",
+        certificate["second_line"],
+        f"`breakwater verify` recomputes this from the files of this folder; see `{audit['file']}`.",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _models(facts: Facts) -> str:

@@ -1,73 +1,9 @@
 """Rows of a release in the shapes that training programs read. Pure."""
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
-SCHEMA_VERSION = 1
-
-Row = Mapping[str, Any]
-
-
-class Admitted(NamedTuple):
-    """An instance that goes into a release, with what is said about it there."""
-
-    instance_id: int
-    task: str
-    task_name: str
-    instruction: str
-    information: str
-    solution: str
-    language: str
-    target_language: str | None
-    revision: int
-    generator: str
-    discriminator: str
-    action: str
-    served_as_exemplar: bool
-    repo: str | None
-    path: str | None
-    sha: str | None
-    url: str | None
-    license: str | None
-    snippet_hash: str | None
-
-
-def codeocean(project: str, admitted: Admitted) -> Row:
-    """The whole row. Its `hash` is SHA-256 over the canonical JSON of everything else in it."""
-    row = {
-        "id": f"{project}-{admitted.instance_id}",
-        "schema_version": SCHEMA_VERSION,
-        "task": admitted.task,
-        "task_name": admitted.task_name,
-        "instruction": admitted.instruction,
-        "information": admitted.information,
-        "solution": admitted.solution,
-        "language": admitted.language,
-        "target_language": admitted.target_language,
-        "source": {
-            "repo": admitted.repo,
-            "path": admitted.path,
-            "sha": admitted.sha,
-            "url": admitted.url,
-            "license": admitted.license,
-            "snippet_hash": admitted.snippet_hash,
-        },
-        "generator": admitted.generator,
-        "discriminator": admitted.discriminator,
-        "decision": admitted.action,
-        "revision": admitted.revision,
-        "served_as_exemplar": admitted.served_as_exemplar,
-    }
-    return {**row, "hash": row_hash(row)}
-
-
-def row_hash(row: Row) -> str:
-    """SHA-256 of a codeocean row without its own `hash`."""
-    content = {key: value for key, value in row.items() if key != "hash"}
-    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+from app.rows.codeocean import Row
 
 
 def alpaca(row: Row) -> Row:
@@ -103,6 +39,7 @@ def _request(row: Row) -> str:
     return "\n\n".join(part for part in (row["instruction"], row["information"]) if part)
 
 
+CARD, MANIFEST, CERTIFICATE = "README.md", "manifest.json", "certificate.json"
 CODEOCEAN = "codeocean"
 PARQUET = "parquet"
 ALWAYS_BUILT = (CODEOCEAN, PARQUET)  # the card's `configs` name the Parquet files

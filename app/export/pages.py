@@ -2,20 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Request
+from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput
 from app.export import queries, service
+from app.export.asking import AUDITED, PEOPLE, Wanted
 from app.export.formats import ALWAYS_BUILT, DERIVED, FORMATS, file_name
-from app.export.gates import DEFAULTS, MEANINGS, Mode
-from app.export.service import Wanted
 from app.pipeline import INSTANCE_LANGUAGES, Task
+from app.rows.gates import DEFAULTS, MEANINGS, Mode
 from app.storage.tables import Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
-from app.web.pagination import AskedWindow, cut
+from app.web.pagination import LARGEST_KEY, AskedWindow, cut
 from app.web.templating import render
 
 router = APIRouter()
@@ -37,8 +37,15 @@ def releases(
 
 
 @router.get("/releases/new", dependencies=[require_role("admin")])
-def new_release(request: Request, session: DbSession, project: CurrentProject) -> HTMLResponse:
-    return render(request, "export/new.html", **_form(session, project), errors={}, given=Wanted(""))
+def new_release(
+    request: Request,
+    session: DbSession,
+    project: CurrentProject,
+    audit: Annotated[int | None, Query(ge=1, le=LARGEST_KEY)] = None,
+) -> HTMLResponse:
+    """The form; with the number of an audit, for a release of its lot."""
+    given = Wanted("", basis=AUDITED if audit else PEOPLE, audit_id=audit)
+    return render(request, "export/new.html", **_form(session, project, given), errors={}, given=given)
 
 
 @router.post("/releases/new", dependencies=[require_role("admin")])
@@ -53,13 +60,16 @@ def add_release(
     block: Choices = _NO_CHOICE,
     formats: Choices = _NO_CHOICE,
     test_share: Annotated[str, Form()] = "0",
+    audit_id: Annotated[int | None, Form(ge=1, le=LARGEST_KEY)] = None,
 ) -> Response:
-    wanted = Wanted(
-        name.strip(),
-        filters={"tasks": tasks, "languages": languages},
-        gates={gate: Mode.BLOCK if gate in block else Mode.ADMIT for gate in DEFAULTS},
-        formats=formats,
-    )
+    wanted = Wanted(name.strip(), formats=formats)
+    if audit_id is not None:
+        wanted = wanted._replace(basis=AUDITED, audit_id=audit_id)
+    else:
+        wanted = wanted._replace(
+            filters={"tasks": tasks, "languages": languages},
+            gates={gate: Mode.BLOCK if gate in block else Mode.ADMIT for gate in DEFAULTS},
+        )
     try:
         wanted = wanted._replace(splits=_splits(test_share))
         run = service.start_release(session, project, wanted, person)
@@ -69,7 +79,7 @@ def add_release(
             request,
             "export/new.html",
             status=422,
-            **_form(session, project),
+            **_form(session, project, wanted),
             errors={field or "name": str(error)},
             given=wanted,
         )
@@ -101,16 +111,19 @@ def release(
     )
 
 
-def _form(session: Session, project: Project) -> dict[str, Any]:
+def _form(session: Session, project: Project, given: Wanted) -> dict[str, Any]:
+    shared = {"formats": [(name, name in ALWAYS_BUILT) for name in FORMATS]}
+    if given.basis == AUDITED:
+        return shared | {"audit": queries.audit_named(session, project.id, given.audit_id)}
     sorted_out = service.preview(session, project, service.default_request())
-    return {
+    return shared | {
+        "audits": queries.certified_audits(session, project.id),
         "admitted": len(sorted_out.admitted),
         "removed": dict(sorted_out.removed),
         "found": dict(sorted_out.found),
         "gates": [(gate, mode is Mode.BLOCK, MEANINGS[gate]) for gate, mode in DEFAULTS.items()],
         "tasks": [task.value for task in Task],
         "languages": INSTANCE_LANGUAGES,
-        "formats": [(name, name in ALWAYS_BUILT) for name in FORMATS],
     }
 
 

@@ -1,28 +1,26 @@
 """What a release is made from, and releases themselves."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.export.card import Credit, Facts
-from app.export.formats import Admitted
-from app.export.gates import Candidate
-from app.pipeline import Action, Finding, InstanceStatus
+from app.pipeline import Action, AuditState, InstanceStatus, Stream
+from app.rows.gates import Candidate
 from app.storage.keyset import newest_first
+from app.storage.rows import OWN_ORIGIN, served_as_exemplars
 from app.storage.tables import (
+    Audit,
     Call,
     Decision,
-    Evidence,
-    Exemplar,
     ImportedRecord,
     Instance,
     Pick,
     Project,
     Release,
-    Revision,
     Run,
     Selection,
     Snippet,
@@ -30,11 +28,6 @@ from app.storage.tables import (
     Template,
     VerdictRow,
 )
-
-_AT_A_TIME = 1000
-
-# Where an imported row says it comes from; null, and with it everything in it, where it says nothing.
-_OWN_ORIGIN = ImportedRecord.kept["source"]
 
 
 class ReleaseRun(NamedTuple):
@@ -71,120 +64,26 @@ def latest_release(session: Session, project_id: int) -> Release:
     return found
 
 
+def certified_audits(session: Session, project_id: int, most: int = 5) -> list[Audit]:
+    """The newest ones."""
+    mine = select(Audit).where(Audit.project_id == project_id, Audit.state == AuditState.CERTIFIED)
+    return list(session.scalars(mine.order_by(Audit.id.desc()).limit(most)))
+
+
+def audit_named(session: Session, project_id: int, audit_id: int | None) -> Audit:
+    mine = select(Audit).where(Audit.project_id == project_id, Audit.id == audit_id)
+    found = session.scalars(mine).one_or_none()
+    if found is None:
+        raise NotFound(f"there is no audit {audit_id} in this project")
+    return found
+
+
 def release_of_run(session: Session, run_id: int) -> Release:
     return session.scalars(select(Release).where(Release.run_id == run_id)).one()
 
 
 def _releases(project_id: int) -> Select[Release, Run]:
     return select(Release, Run).join(Run, Run.id == Release.run_id).where(Release.project_id == project_id)
-
-
-# --- rows -------------------------------------------------------------------------------------------------
-
-
-def candidates(session: Session, project_id: int, filters: Mapping[str, Any]) -> Iterator[Candidate]:
-    """What people accepted or edited and the filters admit, in order of their numbers; no texts but hashes."""
-    does_not_parse = exists().where(
-        Evidence.instance_id == Instance.id,
-        Evidence.revision == Instance.revision,
-        Evidence.kind == "parses",
-        Evidence.result == Finding.FAIL,
-    )
-    text_hash = func.md5(
-        func.concat_ws("\x1f", Instance.task, Instance.instruction, Instance.information, Instance.solution)
-    )
-    statement = (
-        select(
-            Instance.id,
-            Instance.revision,
-            text_hash,
-            func.coalesce(Snippet.license, ImportedRecord.license),
-            # An imported row that names no repository stands for itself: a set as a whole must not be one side.
-            func.coalesce(Snippet.repo, _OWN_ORIGIN["repo"].astext, func.concat("imported ", Instance.id)),
-            does_not_parse,
-            Instance.snippet_id.is_not(None),
-        )
-        .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
-        .outerjoin(ImportedRecord, ImportedRecord.instance_id == Instance.id)
-        .where(*_accepted(project_id, filters))
-        .order_by(Instance.id)
-        .execution_options(yield_per=_AT_A_TIME)
-    )
-    for row in session.execute(statement):
-        yield Candidate(*row)
-
-
-def admitted_rows(session: Session, chosen: Sequence[Candidate]) -> Iterator[Admitted]:
-    """The texts of the chosen revisions, in the order of `chosen`. Revisions never change."""
-    for start in range(0, len(chosen), _AT_A_TIME):
-        batch = chosen[start : start + _AT_A_TIME]
-        wanted = {candidate.instance_id: candidate.revision for candidate in batch}
-        found = {row[0]: Admitted(*row) for row in session.execute(_texts(wanted))}
-        yield from (found[candidate.instance_id] for candidate in batch)
-
-
-def _accepted(project_id: int, filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
-    conditions = [Instance.project_id == project_id, Instance.status == InstanceStatus.ACCEPTED]
-    if tasks := filters.get("tasks"):
-        conditions.append(Instance.task.in_(tasks))
-    if languages := filters.get("languages"):
-        conditions.append(Instance.language.in_(languages))
-    return conditions
-
-
-def _texts(wanted: Mapping[int, int]) -> Select[*tuple[Any, ...]]:
-    decided = aliased(Decision)
-    action = (
-        select(decided.action)
-        .where(
-            decided.instance_id == Instance.id,
-            decided.action.in_((Action.ACCEPT, Action.EDIT)),
-            decided.undone_at.is_(None),
-        )
-        .order_by(decided.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    served = exists().where(Exemplar.instance_id == Instance.id, Exemplar.id.in_(_shown_exemplars()))
-    return (
-        select(
-            Instance.id,
-            Instance.task,
-            Instance.task_name,
-            Revision.instruction,
-            Revision.information,
-            Revision.solution,
-            Instance.language,
-            Instance.target_language,
-            Revision.number,
-            Instance.generator,
-            Instance.discriminator,
-            func.coalesce(action, Action.ACCEPT.value),
-            served,
-            func.coalesce(Snippet.repo, _OWN_ORIGIN["repo"].astext, Source.name),
-            func.coalesce(Snippet.path, _OWN_ORIGIN["path"].astext),
-            func.coalesce(Snippet.sha, _OWN_ORIGIN["sha"].astext),
-            func.coalesce(Snippet.url, _OWN_ORIGIN["url"].astext),
-            func.coalesce(Snippet.license, ImportedRecord.license),
-            func.coalesce(Snippet.content_hash, _OWN_ORIGIN["snippet_hash"].astext),
-        )
-        .join(Revision, Revision.instance_id == Instance.id)
-        .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
-        .outerjoin(ImportedRecord, ImportedRecord.instance_id == Instance.id)
-        .outerjoin(Source, _is_set_of_instance())
-        .where(or_(*(_is_revision(*one) for one in wanted.items())))
-    )
-
-
-def _shown_exemplars() -> CompoundSelect[int | None]:
-    """Exemplars that some call really saw. Not correlated, so that Postgres hashes it once."""
-    good = select(Call.good_exemplar_id).where(Call.good_exemplar_id.is_not(None))
-    bad = select(Call.bad_exemplar_id).where(Call.bad_exemplar_id.is_not(None))
-    return good.union(bad)
-
-
-def _is_revision(instance_id: int, number: int) -> ColumnElement[bool]:
-    return and_(Revision.instance_id == instance_id, Revision.number == number)
 
 
 # --- what is said about them ------------------------------------------------------------------------------
@@ -234,11 +133,7 @@ def facts(session: Session, project: Project, chosen: Sequence[Candidate]) -> Fa
             ).one()
             or 0
         ),
-        exemplars=session.scalars(
-            select(func.count(func.distinct(Exemplar.instance_id))).where(
-                Exemplar.instance_id == func.any(chosen_ids), Exemplar.id.in_(_shown_exemplars())
-            )
-        ).one(),
+        exemplars=len(served_as_exemplars(session, chosen_ids)),
     )
 
 
@@ -250,6 +145,7 @@ def _counts(session: Session, column: Any, *conditions: ColumnElement[bool]) -> 
 def _one(session: Session, what: ColumnElement[int], project_id: int) -> int:
     standing = (
         Decision.project_id == project_id,
+        Decision.stream == Stream.WORK,
         Decision.undone_at.is_(None),
         Decision.action != Action.SKIP,
     )
@@ -267,10 +163,6 @@ def _templates(session: Session, chosen_ids: Sequence[int]) -> list[tuple[str, s
     return [(name, content_hash) for name, content_hash in session.execute(statement)]
 
 
-def _is_set_of_instance() -> ColumnElement[bool]:
-    return and_(ImportedRecord.instance_id.is_not(None), Source.run_id == Instance.run_id)
-
-
 def _credits(session: Session, mine: ColumnElement[bool]) -> list[Credit]:
     """The repositories behind the rows, and after them the finished sets."""
     statement = (
@@ -283,7 +175,7 @@ def _credits(session: Session, mine: ColumnElement[bool]) -> list[Credit]:
     of_sets = (
         select(
             ImportedRecord.license,
-            func.concat_ws(", ", func.concat("imported: ", Source.name), _OWN_ORIGIN["repo"].astext).label(
+            func.concat_ws(", ", func.concat("imported: ", Source.name), OWN_ORIGIN["repo"].astext).label(
                 "name"
             ),
         )

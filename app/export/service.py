@@ -1,8 +1,7 @@
 """Asking for a release, and the job that builds it. Nothing of it changes once it is there."""
 
-import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,41 +10,48 @@ from sqlalchemy.orm import Session
 
 from app.accounts.log import log
 from app.engine.runs import count_rows, open_run
-from app.errors import Conflict, InvalidInput, NotFound
+from app.errors import Conflict, NotFound
 from app.export import queries
+from app.export.asking import AUDITED, Wanted, checked
+from app.export.audited import Audited, audited, certified_audit, quoted, summary
 from app.export.card import card
 from app.export.formats import (
-    ALWAYS_BUILT,
+    CARD,
     CODEOCEAN,
     DERIVED,
-    FORMATS,
-    SCHEMA_VERSION,
-    codeocean,
+    MANIFEST,
     file_name,
     parsed_file_name,
 )
-from app.export.gates import DEFAULTS, RELEASED, Candidate, Mode, Sorted, report, sort_out
 from app.export.split import Placed, assign
-from app.export.writing import CodeoceanWriter, Written, derive, described, release_hash, write_json
-from app.pipeline import INSTANCE_LANGUAGES, RunKind, RunState, Task
+from app.export.writing import (
+    CodeoceanWriter,
+    Written,
+    derive,
+    described,
+    release_hash,
+    sealed,
+    write_audit,
+    write_json,
+)
+from app.pipeline import InstanceStatus, RunKind, RunState
+from app.rows.codeocean import SCHEMA_VERSION, Row, codeocean
+from app.rows.gates import RELEASED, Candidate, Mode, Sorted, report, sort_out
 from app.settings import settings
-from app.storage.tables import Person, Project, Release, Run
+from app.storage.rows import admitted_rows, candidates
+from app.storage.tables import Audit, Person, Project, Release, Run
 
-CARD = "README.md"
-MANIFEST = "manifest.json"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_SPLIT = re.compile(r"[A-Za-z0-9_]{1,40}")
+REMOVED = "removed"  # rows of a lot: defects that nobody corrected, and withdrawn ones
 
 
-class Wanted(NamedTuple):
-    """What a release should be. Empty values mean: everything people accepted, the default gates, one split."""
+class Content(NamedTuple):
+    """What goes into a release, and what the manifest says about how it was chosen."""
 
-    name: str
-    basis: str = "people"
-    filters: Mapping[str, Sequence[str]] = {}
-    gates: Mapping[str, str] = {}
-    splits: Mapping[str, float] = {}
-    formats: Sequence[str] = ()
+    chosen: list[Candidate]
+    filters: Mapping[str, Any]
+    gates: Mapping[str, Any]
+    left_out: Mapping[str, int]  # rows by reason
+    audited: Audited | None = None
 
 
 def start_release(session: Session, project: Project, wanted: Wanted, person: Person | None) -> Run:
@@ -53,16 +59,27 @@ def start_release(session: Session, project: Project, wanted: Wanted, person: Pe
 
     Raises InvalidInput naming the field, and Conflict when the name is taken or nothing would be in it.
     """
-    request = _checked(wanted)
+    request = checked(wanted)
     _free_name(session, project, wanted.name)
-    if not preview(session, project, request).admitted:
+    audit_id: int | None = None
+    if wanted.basis == AUDITED:
+        audit_id = certified_audit(session, project.id, wanted.audit_id).id
+        request["audit_id"] = audit_id
+    elif not preview(session, project, request).admitted:
         raise Conflict(
             "nothing would be in this release: no instance is accepted or edited that its filters and gates let through"
         )
     person_id = person.id if person else None
     run = open_run(session, project.id, person_id, RunKind.RELEASE, {"name": wanted.name, **request})
     session.add(
-        Release(project_id=project.id, run_id=run.id, name=wanted.name, basis=wanted.basis, request=request)
+        Release(
+            project_id=project.id,
+            run_id=run.id,
+            name=wanted.name,
+            basis=wanted.basis,
+            audit_id=audit_id,
+            request=request,
+        )
     )
     log(session, person_id, "release started", f"release {wanted.name}", request, project_id=project.id)
     session.flush()
@@ -72,11 +89,12 @@ def start_release(session: Session, project: Project, wanted: Wanted, person: Pe
 def preview(session: Session, project: Project, request: Mapping[str, Any]) -> Sorted:
     """What the gates would let through now."""
     modes = {gate: Mode(mode) for gate, mode in request["gates"].items()}
-    return sort_out(queries.candidates(session, project.id, request["filters"]), modes)
+    accepted = candidates(session, project.id, [InstanceStatus.ACCEPTED], request["filters"])
+    return sort_out(accepted, modes)
 
 
 def default_request() -> dict[str, Any]:
-    return _checked(Wanted("preview"))
+    return checked(Wanted("preview"))
 
 
 def build_release(session: Session, run: Run) -> Iterator[None]:
@@ -86,19 +104,19 @@ def build_release(session: Session, run: Run) -> Iterator[None]:
     """
     release = queries.release_of_run(session, run.id)
     project = session.get_one(Project, run.project_id)
-    sorted_out = preview(session, project, release.request)
-    run.total = len(sorted_out.admitted) + sum(sorted_out.removed.values())
+    content = _content(session, project, release)
+    run.total = len(content.chosen) + sum(content.left_out.values())
     yield
     building = _releases_folder() / f".building-{run.id}"
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    yield from _write_rows(session, project, release, sorted_out.admitted, building)
-    _write_description(session, project, release, sorted_out, building)
+    yield from _write_rows(session, project, release, content, building)
+    _write_description(session, project, release, content, building)
     folder = folder_of(project, release)
     shutil.rmtree(folder, ignore_errors=True)  # of a try that crashed after the move and before its commit
     folder.parent.mkdir(parents=True, exist_ok=True)
     building.rename(folder)
-    count_rows(session, run, {RELEASED: len(sorted_out.admitted)} | dict(sorted_out.removed))
+    count_rows(session, run, {RELEASED: len(content.chosen)} | dict(content.left_out))
 
 
 def folder_of(project: Project, release: Release) -> Path:
@@ -142,15 +160,28 @@ def _releases_folder() -> Path:
 # --- building ---------------------------------------------------------------------------------------------
 
 
+def _content(session: Session, project: Project, release: Release) -> Content:
+    """Raises Conflict where the audit behind it does not certify it any more."""
+    if release.audit_id is not None:
+        audit = session.get_one(Audit, release.audit_id)
+        found = audited(session, project, audit)
+        removed = len(found.certificate["removed"])
+        return Content(found.chosen, audit.filters, audit.gates, {REMOVED: removed}, found)
+    request = release.request
+    sorted_out = preview(session, project, request)
+    modes = {gate: Mode(mode) for gate, mode in request["gates"].items()}
+    return Content(sorted_out.admitted, request["filters"], report(modes, sorted_out), sorted_out.removed)
+
+
 def _write_rows(
-    session: Session, project: Project, release: Release, chosen: Sequence[Candidate], folder: Path
+    session: Session, project: Project, release: Release, content: Content, folder: Path
 ) -> Iterator[None]:
     shares: dict[str, float] = release.request["splits"]
-    splits = assign([Placed(one.repo, one.text_hash) for one in chosen], shares)
+    splits = assign([Placed(one.repo, one.text_hash) for one in content.chosen], shares)
     writer = CodeoceanWriter(folder, list(shares))
     try:
-        for split, admitted in zip(splits, queries.admitted_rows(session, chosen), strict=True):
-            writer.write(split, codeocean(project.slug, admitted))
+        for split, row in zip(splits, _rows(session, project, content), strict=True):
+            writer.write(split, row)
     finally:
         writer.close()
     yield
@@ -159,12 +190,22 @@ def _write_rows(
             for split in shares:
                 derive(folder, format_, split)
             yield
-    release.rows = len(chosen)
+    release.rows = len(content.chosen)
     release.request = release.request | {"rows_by_split": writer.rows}
 
 
+def _rows(session: Session, project: Project, content: Content) -> Iterator[Row]:
+    for admitted in admitted_rows(session, content.chosen):
+        if content.audited is None:
+            yield codeocean(project.slug, admitted)
+            continue
+        number = admitted.instance_id
+        row = codeocean(project.slug, admitted._replace(action=content.audited.decisions[number]))
+        yield content.audited.checked(number, row)
+
+
 def _write_description(
-    session: Session, project: Project, release: Release, sorted_out: Sorted, folder: Path
+    session: Session, project: Project, release: Release, content: Content, folder: Path
 ) -> None:
     """The card and the manifest, which names every file with its hash."""
     rows: dict[str, int] = release.request["rows_by_split"]
@@ -173,7 +214,6 @@ def _write_description(
         for format_ in release.request["formats"]
         for split in rows
     ]
-    modes = {gate: Mode(mode) for gate, mode in release.request["gates"].items()}
     manifest: dict[str, Any] = {
         "name": release.name,
         "schema_version": SCHEMA_VERSION,
@@ -181,16 +221,22 @@ def _write_description(
         "project": project.slug,
         "basis": release.basis,
         "audit": "not audited",
-        "rows": len(sorted_out.admitted),
+        "rows": len(content.chosen),
         "splits": rows,
         "files": [_as_dict(file) for file in files],
         "sha256": release_hash(folder, list(rows)),
-        "filters": release.request["filters"],
-        "gates": report(modes, sorted_out),
-        "funnel": queries.funnel(session, project.id, len(sorted_out.admitted)),
+        "filters": dict(content.filters),
+        "gates": dict(content.gates),
+        "funnel": queries.funnel(session, project.id, len(content.chosen)),
     }
-    (folder / CARD).write_text(card(manifest, queries.facts(session, project, sorted_out.admitted)))
+    if content.audited is not None:
+        manifest |= {"audit": summary(content.audited), "certificate": quoted(content.audited.certificate)}
+        manifest["files"] += [
+            _as_dict(file) for file in write_audit(folder, content.audited.lot, content.audited.certificate)
+        ]
+    (folder / CARD).write_text(card(manifest, queries.facts(session, project, content.chosen)))
     manifest["files"].append(_as_dict(described(folder / CARD, "card", None, 0)))
+    manifest = sealed(manifest)
     write_json(folder / MANIFEST, manifest)
     release.manifest = manifest
     release.sha256 = manifest["sha256"]
@@ -198,69 +244,6 @@ def _write_description(
 
 def _as_dict(file: Written) -> dict[str, Any]:
     return file._asdict()
-
-
-# --- what was asked ---------------------------------------------------------------------------------------
-
-
-def _checked(wanted: Wanted) -> dict[str, Any]:
-    if not _NAME.fullmatch(wanted.name) or wanted.name == "latest":
-        raise InvalidInput(
-            "a name has 1 to 100 letters, digits, dots, dashes and underscores, starts with a letter or digit, "
-            "and is not “latest”",
-            "name",
-        )
-    if wanted.basis == "audited":
-        raise InvalidInput("releases on the basis of an audit are not there yet; use “people”", "basis")
-    if wanted.basis != "people":
-        raise InvalidInput(f"basis must be people or audited, not {wanted.basis[:50]!r}", "basis")
-    return {
-        "filters": _checked_filters(wanted.filters),
-        "gates": _checked_gates(wanted.gates),
-        "splits": _checked_splits(wanted.splits),
-        "formats": _checked_formats(wanted.formats),
-    }
-
-
-def _checked_filters(filters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    known = {"tasks": [task.value for task in Task], "languages": list(INSTANCE_LANGUAGES)}
-    checked: dict[str, list[str]] = {}
-    for name, values in filters.items():
-        if name not in known:
-            raise InvalidInput(f"there is no filter {name[:50]!r}, only {', '.join(known)}", "filters")
-        unknown = sorted(set(values) - set(known[name]))
-        if unknown:
-            raise InvalidInput(f"{name} must be some of {', '.join(known[name])}", "filters")
-        if values:
-            checked[name] = sorted(set(values))
-    return checked
-
-
-def _checked_gates(gates: Mapping[str, str]) -> dict[str, str]:
-    for gate, mode in gates.items():
-        if gate not in DEFAULTS or mode not in tuple(Mode):
-            raise InvalidInput(f"gates are {', '.join(DEFAULTS)}, each block or admit", "gates")
-    return {gate: gates.get(gate, mode.value) for gate, mode in DEFAULTS.items()}
-
-
-def _checked_splits(splits: Mapping[str, float]) -> dict[str, float]:
-    splits = splits or {"train": 1.0}
-    if not all(_SPLIT.fullmatch(name) and 0 < share <= 1 for name, share in splits.items()):
-        raise InvalidInput(
-            "splits are names of letters, digits and underscores with shares above 0", "splits"
-        )
-    if abs(sum(splits.values()) - 1) > 1e-6:
-        raise InvalidInput(f"the shares of the splits add up to {sum(splits.values()):g}, not to 1", "splits")
-    return dict(splits)
-
-
-def _checked_formats(formats: Sequence[str]) -> list[str]:
-    unknown = sorted(set(formats) - set(FORMATS))
-    if unknown:
-        raise InvalidInput(
-            f"formats are {', '.join(FORMATS)}; unknown: {', '.join(unknown)[:200]}", "formats"
-        )
-    return [name for name in FORMATS if name in formats or name in ALWAYS_BUILT]
 
 
 def _free_name(session: Session, project: Project, name: str) -> None:

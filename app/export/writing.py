@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -10,8 +10,12 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.export.formats import CODEOCEAN, DERIVED, PARQUET, Row, file_name, line
+from app.export.formats import CERTIFICATE, CODEOCEAN, DERIVED, PARQUET, file_name, line
+from app.guarantee.certificate import LOT_FILE
+from app.guarantee.lot import Frozen, hash_without, lot_bytes
+from app.rows.codeocean import Row
 
+MANIFEST_HASH = "self_sha256"
 _PARQUET_ROWS = 1000  # rows of a row group
 _STRUCT = pa.struct(
     [(name, pa.string()) for name in ("repo", "path", "sha", "url", "license", "snippet_hash")]
@@ -30,6 +34,7 @@ _SCHEMA = pa.schema(
         ("hash", pa.string()),
     ]
 )
+COLUMNS: list[str] = _SCHEMA.names
 
 
 class Written(NamedTuple):
@@ -100,6 +105,28 @@ def release_hash(folder: Path, splits: list[str]) -> str:
         for row in rows_of(folder / file_name(CODEOCEAN, split)):
             found.update(f"{split} {row['hash']}\n".encode())
     return found.hexdigest()
+
+
+def parquet_rows(path: Path) -> Iterator[Row]:
+    """The rows of a Parquet file, each with all of `COLUMNS` where a release wrote it."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_PARQUET_ROWS):
+            yield from batch.to_pylist()
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with the hash of its own canonical JSON, so that a change of any field shows."""
+    return {**manifest, MANIFEST_HASH: hash_without(manifest, MANIFEST_HASH)}
+
+
+def write_audit(folder: Path, lot: Sequence[Frozen], certificate: Mapping[str, Any]) -> list[Written]:
+    """The frozen lot and the certificate of an audited release."""
+    (folder / LOT_FILE).write_bytes(lot_bytes(lot))
+    write_json(folder / CERTIFICATE, certificate)
+    return [
+        described(folder / LOT_FILE, "lot", None, len(lot)),
+        described(folder / CERTIFICATE, "certificate", None, 0),
+    ]
 
 
 def write_json(path: Path, value: Any) -> None:

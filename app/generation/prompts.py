@@ -9,7 +9,7 @@ from app.generation.tasks import BRIEFS
 from app.pipeline import Task
 from app.prompting.exemplars import Case, case_in_words
 from app.prompting.prompt import Prompt
-from app.prompting.template import Template, template_of
+from app.prompting.template import BETWEEN, Template, messages_of, template_hash, template_of
 from app.prompting.untrusted import HOW_TO_READ_IT, neutralise
 
 VERSION = "1"
@@ -57,14 +57,19 @@ class Material(NamedTuple):
 @cache
 def template(task: Task) -> Template:
     """The template in force for `task`: its text before a snippet and cases are put in, and its hash."""
-    return template_of(f"generate/{task}", VERSION, f"{_system(task)}\n\n---\n\n{_USER}")
+    return template_of(f"generate/{task}", VERSION, f"{_system(task)}{BETWEEN}{_USER}")
 
 
-def ask(material: Material, good: Case | None, bad: Case | None) -> Prompt:
-    """The question that asks for one instance. Whoever knows the ids of the cases adds them."""
+def ask(material: Material, good: Case | None, bad: Case | None, content: str | None = None) -> Prompt:
+    """The question that asks for one instance. Whoever knows the ids of the cases adds them.
+
+    `content`: of another template than the one in force.
+    """
+    content = content or template(material.task).content
+    system, user = messages_of(content)
     return Prompt(
-        system=_system(material.task),
-        user=_USER.format(
+        system=system,
+        user=user.format(
             cases="".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
             language=LANGUAGES[material.language].title,
             particulars=_particulars(material),
@@ -72,7 +77,7 @@ def ask(material: Material, good: Case | None, bad: Case | None) -> Prompt:
         ),
         schema_name="instance",
         schema=schema(material.task),
-        template_hash=template(material.task).content_hash,
+        template_hash=template_hash(content),
         max_output_tokens=MOST_OUTPUT_TOKENS,
         temperature=TEMPERATURE,
         sample=material.candidate,

@@ -51,7 +51,11 @@ def _said(session: Session, instance_ids: Sequence[int]) -> dict[tuple[int, int]
     """By instance and round: standing answers by action."""
     query = (
         select(Decision.instance_id, Decision.round, Decision.action, func.count())
-        .where(Decision.instance_id.in_(instance_ids), Decision.undone_at.is_(None))
+        .where(
+            Decision.instance_id.in_(instance_ids),
+            Decision.stream == Stream.WORK,
+            Decision.undone_at.is_(None),
+        )
         .group_by(Decision.instance_id, Decision.round, Decision.action)
     )
     found: dict[tuple[int, int], dict[str, int]] = {}
@@ -79,7 +83,9 @@ def counts(session: Session, project_id: int) -> Counts:
 def newest_answer(session: Session, instance_id: int) -> int:
     """The number of the newest standing answer: names what an adjudicator has on screen; 0 for none."""
     query = select(func.max(Decision.id)).where(
-        Decision.instance_id == instance_id, Decision.undone_at.is_(None)
+        Decision.instance_id == instance_id,
+        Decision.stream == Stream.WORK,
+        Decision.undone_at.is_(None),
     )
     return session.scalar(query) or 0
 

@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, DomainError, InvalidInput
 from app.pipeline import Action
-from app.review import adjudication, decision_queries, queries
+from app.review import adjudication, audit_labels, decision_queries, queries
+from app.review.desk import Number, adjudicators
 from app.review.difference import changed_lines
 from app.review.fields import fields_of
 from app.review.judgement import EDITABLE, PAST, Judgement, Text
-from app.review.pages import Number
 from app.review.revisions import text_of
 from app.storage.tables import Instance, Project
-from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
+from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.errors import refusal_of
 from app.web.flash import see_other
 from app.web.forms import typed
@@ -23,7 +23,6 @@ from app.web.pagination import AskedWindow, cut
 from app.web.templating import render
 
 router = APIRouter()
-adjudicators = [require_role("admin")]
 
 SEND_BACK = "send_back"
 
@@ -39,6 +38,7 @@ def disputes(
         "review/adjudication.html",
         rows=rows,
         counts=adjudication.counts(session, project.id),
+        labels=[] if asked.after else audit_labels.disputes(session, project.id),
         next_href=f"/adjudication?cursor={following}" if following else None,
         first_href="/adjudication" if asked.after else None,
     )

@@ -6,14 +6,17 @@ from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.roles import Caller, admit, role_in
-from app.errors import NotFound
+from app.errors import InvalidInput, NotFound
 from app.pipeline import Action, InstanceStatus, Role, Stream, Task, Verdict
-from app.review import adjudication, decision_queries, history, leases, queries, service
+from app.review import adjudication, audit_stream, decision_queries, history, leases, queries, service
 from app.review.assignment import WhyEmpty
+from app.review.audit_queries import Draw
+from app.review.blind import ids_in_hand
+from app.review.draws import Answer, NothingToRead
 from app.review.filters import Filters, instance_rows
 from app.review.history import Viewer
 from app.review.judgement import Judgement
-from app.review.shapes import CardShape, DecisionShape, InstanceRow, InstanceShape, LeaseShape
+from app.review.shapes import CardShape, DecisionShape, DrawShape, InstanceRow, InstanceShape, LeaseShape
 from app.storage.tables import Decision, Instance
 from app.web.dependencies import ApiCaller, DbSession, ReadProject, ReviewProject
 from app.web.idempotency import api_router
@@ -46,17 +49,30 @@ class QueueFilters(BaseModel):
 class NextRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{}, {"prefetch": True}, {"filters": {"language": "python"}}]},
+        json_schema_extra={
+            "examples": [
+                {},
+                {"prefetch": True},
+                {"filters": {"language": "python"}},
+                {"stream": "audit", "audit_id": 3},
+            ]
+        },
     )
 
     stream: Stream = Stream.WORK
-    audit_id: int | None = None
+    audit_id: int | None = Field(
+        default=None, ge=1, le=2**63 - 1, description="Of the audit stream; without it, of the oldest audit"
+    )
     prefetch: bool = Field(default=False, description="Hold one more, while the first is being read")
     filters: QueueFilters = QueueFilters()
 
 
 class DecisionRequest(BaseModel):
-    """`reject` and `skip` need one of the project's reasons; `edit` needs a text that differs."""
+    """`reject` and `skip` need one of the project's reasons; `edit` needs a text that differs.
+
+    A draw of an audit is answered by `defect`, which needs a reason where it is true; what becomes of its text in
+    the release is another question: `accept` leaves it, `edit` corrects or polishes it, `reject` takes it out.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -66,12 +82,15 @@ class DecisionRequest(BaseModel):
                 {"action": "reject", "lease": "TOKEN", "reason": "incorrect", "note": "Off by one."},
                 {"action": "edit", "lease": "TOKEN", "edits": {"solution": "def one():\n    return 1\n"}},
                 {"action": "accept", "lease": "TOKEN", "rules": {"readable": "yes"}},
+                {"action": "accept", "lease": "TOKEN", "defect": False},
+                {"action": "reject", "lease": "TOKEN", "defect": True, "reason": "incorrect"},
             ]
         },
     )
 
     action: Action
     lease: str = Field(max_length=200, description="The token that `review/next` gave")
+    defect: bool | None = Field(default=None, description="In the audit stream, and only there: the label")
     reason: str | None = None
     note: str = ""
     edits: dict[str, str] = Field(default={}, description="instruction, information, solution")
@@ -90,13 +109,15 @@ def _demand_role(session: DbSession, caller: Caller, row: Instance | Decision, l
 
 
 def _viewer(session: DbSession, caller: Caller, project_id: int) -> Viewer:
-    return Viewer(caller.person.name, role_in(session, caller, project_id) is Role.ADMIN)
+    is_admin = role_in(session, caller, project_id) is Role.ADMIN
+    return Viewer(caller.person.name, is_admin, caller.person.id)
 
 
 @router.get("/projects/{project}/instances")
 def instances(
     session: DbSession,
     project: ReadProject,
+    caller: ApiCaller,
     asked: AskedWindow,
     status: InstanceStatus | None = None,
     task: Task | None = None,
@@ -112,6 +133,7 @@ def instances(
             Filters(status, task, language, verdict, q),
             after=asked.after or 0,
             limit=asked.limit + 1,
+            blind=ids_in_hand(session, caller.person.id),
         ),
         asked,
         lambda row: row.id,
@@ -139,21 +161,30 @@ def instance(session: DbSession, caller: ApiCaller, instance_id: InstanceId) -> 
 def next_to_review(
     session: DbSession, project: ReviewProject, caller: ApiCaller, asked: NextRequest | None = None
 ) -> Any:
-    """Your open lease if you have one, else the next instance of the queue, yours for ten minutes."""
+    """Your open lease if you have one, else the next instance of the queue, yours for ten minutes.
+
+    In the audit stream it is the next draw of the lot, blind: the frozen text, and nothing that was said about it.
+    """
     asked = asked or NextRequest()
-    card = leases.next_card(
-        session,
-        project,
-        caller.person,
-        stream=asked.stream,
-        prefetch=asked.prefetch,
-        filters=Filters(**asked.filters.model_dump()),
-    )
-    if isinstance(card, WhyEmpty):
-        return Response(status_code=204, headers={"X-Reason": card.reason, "X-Reason-Text": card.text})
+    filters = Filters(**asked.filters.model_dump())
+    if asked.stream is Stream.AUDIT:
+        if any(filters):
+            raise InvalidInput("an audit is read in its order, whatever the draws are", "filters")
+        found = audit_stream.next_draw(
+            session, project, caller.person, audit_id=asked.audit_id, prefetch=asked.prefetch
+        )
+    elif asked.audit_id is not None:
+        raise InvalidInput("an audit is read in its own stream: send `stream: audit`, too", "audit_id")
+    else:
+        found = leases.next_card(session, project, caller.person, prefetch=asked.prefetch, filters=filters)
+    if isinstance(found, WhyEmpty | NothingToRead):
+        return Response(status_code=204, headers={"X-Reason": found.reason, "X-Reason-Text": found.text})
+    draw = found.row if isinstance(found, Draw) else None
+    instance_id = found.row.instance_id if isinstance(found, Draw) else found.instance.id
     return CardShape(
-        instance=history.instance_detail(session, card.instance.id, _viewer(session, caller, project.id)),
-        lease=LeaseShape.model_validate(card.lease),
+        instance=history.instance_detail(session, instance_id, _viewer(session, caller, project.id)),
+        lease=LeaseShape.model_validate(found.lease),
+        draw=draw and DrawShape.model_validate(draw),
     )
 
 
@@ -161,13 +192,22 @@ def next_to_review(
 def decide(
     session: DbSession, caller: ApiCaller, instance_id: InstanceId, asked: DecisionRequest
 ) -> DecisionShape:
-    """Accept, edit, reject or skip an instance that you hold.
+    """Accept, edit, reject or skip an instance that you hold; answer a draw of an audit.
 
-    409 says who holds it or has decided on it; 422 names the field, and lists the project's reasons.
+    409 says who holds it or has decided on it, and refuses to skip a draw; 422 names the field, and lists the
+    project's reasons.
     """
     _demand_role(session, caller, queries.instance(session, instance_id), Role.ANNOTATOR)
     judgement = Judgement(asked.action, asked.reason, asked.note, asked.edits, asked.rules)
-    decision = service.decide(session, caller.person, instance_id, asked.lease, judgement)
+    stream = leases.stream_of(session, caller.person, instance_id, asked.lease)
+    # A lease that is lost no longer says of which stream it was: the answer does.
+    if stream is Stream.AUDIT or (stream is None and asked.defect is not None):
+        answer = Answer(asked.defect, judgement)
+        decision = audit_stream.decide(session, caller.person, instance_id, asked.lease, answer)
+    elif asked.defect is not None:
+        raise InvalidInput("`defect` is asked in an audit; this lease is of the work stream", "defect")
+    else:
+        decision = service.decide(session, caller.person, instance_id, asked.lease, judgement)
     return history.decision_shape(session, decision)
 
 

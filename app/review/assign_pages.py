@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from app.errors import InvalidInput
 from app.review import assign
 from app.review.bulk import MOST_AT_ONCE
-from app.review.pages import AskedDesk, Desk, query_of
+from app.review.desk import AskedDesk, Desk, query_of
 from app.web.dependencies import require_role
 from app.web.flash import see_other
 from app.web.templating import render

@@ -164,7 +164,9 @@ def _before(name: str) -> ColumnElement[int]:
 def _end_leases(session: Session, instance_ids: Sequence[int]) -> None:
     """Those that are left on the locked instances have run out, or are the actor's own."""
     session.execute(
-        delete(Lease).where(Lease.instance_id == func.any(instance_ids)).execution_options(**_UNSEEN)
+        delete(Lease)
+        .where(Lease.instance_id == func.any(instance_ids), Lease.stream == Stream.WORK)
+        .execution_options(**_UNSEEN)
     )
 
 

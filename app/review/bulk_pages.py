@@ -8,9 +8,9 @@ from fastapi.responses import HTMLResponse
 from app.errors import Conflict, InvalidInput
 from app.pipeline import Move
 from app.review import bulk, bulk_queries
+from app.review.desk import AskedDesk, Desk, Number, query_of
 from app.review.filters import Filters
 from app.review.judgement import PAST
-from app.review.pages import AskedDesk, Desk, Number, query_of
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.errors import refusal_of
 from app.web.flash import see_other

@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, exists, false, func, select
+from sqlalchemy import ColumnElement, Select, case, exists, false, func, select, true
 from sqlalchemy.orm import Session, aliased
 
 from app.errors import NotFound
-from app.pipeline import HAVE_TEXT, STATUS_AFTER_MOVE, Action, Move
+from app.pipeline import HAVE_TEXT, STATUS_AFTER_MOVE, Action, AuditState, Move, Stream
 from app.review.filters import Filters, ids_matching, rows_of
 from app.review.shapes import InstanceRow
 from app.review.work_queue import held_by_another
 from app.storage.keyset import newest_first
-from app.storage.tables import BulkAction, Decision, Instance, Person
+from app.storage.tables import Audit, BulkAction, Decision, Instance, LotRow, Person
 
 EXAMPLES = 10
 
@@ -72,15 +72,18 @@ def _why_not(move: Move, person_id: int) -> ColumnElement[str | None]:
     return case(
         (Instance.status.not_in(HAVE_TEXT), func.concat(Instance.status, ": there is no text to decide on")),
         (Instance.status == after, f"already {after}"),
-        (in_a_frozen_lot(), "drawn for an audit"),
+        # What has to go, a takedown, goes also out of a lot: the audit counts it as taken out.
+        (false() if move is Move.WITHDRAW else in_an_open_lot(), "frozen for an audit"),
         (held_by_another(person_id), "in the hands of another reader"),
         else_=None,
     )
 
 
-def in_a_frozen_lot() -> ColumnElement[bool]:
-    """The seam for audits: what is in a frozen lot changes by its audit alone. There are no lots yet."""
-    return false()
+def in_an_open_lot() -> ColumnElement[bool]:
+    """The instance is in the lot of an audit that people are reading: nothing is done to it in bulk meanwhile."""
+    return exists().where(
+        LotRow.instance_id == Instance.id, Audit.id == LotRow.audit_id, Audit.state == AuditState.OPEN
+    )
 
 
 # --- past ones --------------------------------------------------------------------------------------------
@@ -119,6 +122,7 @@ def standing(row: BulkAction, person_id: int) -> Select[int, int]:
     decided_since = exists().where(
         later.instance_id == Decision.instance_id,
         later.id > Decision.id,
+        later.stream == Stream.WORK,
         later.undone_at.is_(None),
         later.action != Action.SKIP,
     )
@@ -130,7 +134,7 @@ def standing(row: BulkAction, person_id: int) -> Select[int, int]:
             Decision.undone_at.is_(None),
             Instance.status == STATUS_AFTER_MOVE[Move(row.action)],
             ~decided_since,
-            ~in_a_frozen_lot(),
+            true() if row.action == Move.WITHDRAW else ~in_an_open_lot(),
             ~held_by_another(person_id),
         )
     )

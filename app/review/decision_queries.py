@@ -17,7 +17,7 @@ from app.pipeline import READINGS, Action, Stream
 from app.review.judgement import Text
 from app.review.overlap import Opinion, Policy
 from app.review.policy import policy_in
-from app.review.revisions import text_of, text_of_revision
+from app.review.revisions import text_at
 from app.storage.tables import (
     Decision,
     Draft,
@@ -55,10 +55,15 @@ def decision_of(session: Session, decision_id: int, person_id: int) -> Decision:
 
 
 def reasons_given(session: Session, project_id: int) -> list[tuple[str, str, int]]:
-    """(reason, action, standing decisions), those of bulk actions too; the most frequent first."""
+    """(reason, action, standing decisions) of the work stream, bulk actions too; the most frequent first."""
     query = (
         select(Decision.reason, Decision.action, func.count())
-        .where(Decision.project_id == project_id, Decision.reason.is_not(None), Decision.undone_at.is_(None))
+        .where(
+            Decision.project_id == project_id,
+            Decision.stream == Stream.WORK,
+            Decision.reason.is_not(None),
+            Decision.undone_at.is_(None),
+        )
         .group_by(Decision.reason, Decision.action)
         .order_by(func.count().desc(), Decision.reason)
     )
@@ -101,6 +106,7 @@ def deciding(session: Session, instance_id: int, *, after: int = 0) -> tuple[Dec
         .join(Person, Person.id == Decision.person_id)
         .where(
             Decision.instance_id == instance_id,
+            Decision.stream == Stream.WORK,
             Decision.undone_at.is_(None),
             Decision.action != Action.SKIP,
             Decision.id > after,
@@ -117,6 +123,7 @@ _READING_OF = (
     .where(
         Decision.instance_id == _INSTANCE,
         Decision.person_id == _PERSON,
+        Decision.stream == Stream.WORK,
         Decision.round == bindparam("round", type_=BigInteger),
         Decision.action.in_(READINGS),
         Decision.undone_at.is_(None),
@@ -140,7 +147,7 @@ class Met(NamedTuple):
 
 
 _MET = select(
-    select(Lease.id).where(Lease.instance_id == _INSTANCE).exists(),
+    select(Lease.id).where(Lease.instance_id == _INSTANCE, Lease.stream == Stream.WORK).exists(),
     _READING_OF.with_only_columns(Decision.id).order_by(None).limit(None).exists(),
 )
 
@@ -165,6 +172,7 @@ def _in_round(row: Instance, *actions: Action) -> Select[Decision, str]:
         .join(Person, Person.id == Decision.person_id)
         .where(
             Decision.instance_id == row.id,
+            Decision.stream == Stream.WORK,
             Decision.round == row.round,
             Decision.action.in_(actions),
             Decision.undone_at.is_(None),
@@ -192,8 +200,7 @@ def revision_left_by(decision: Decision) -> int:
 
 
 def _text_left_by(session: Session, row: Instance, decision: Decision) -> Text:
-    number = revision_left_by(decision)
-    return text_of(row) if number == row.revision else text_of_revision(session, row.id, number)
+    return text_at(session, row, revision_left_by(decision))
 
 
 def guideline_in_force(session: Session, project_id: int) -> Guideline | None:

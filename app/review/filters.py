@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, func, or_, select, text, union
 from sqlalchemy.orm import Session
 
+from app.pipeline import Stream
+from app.review.blind import blind_rows
 from app.review.shapes import InstanceRow
 from app.storage.tables import Decision, Instance, Snippet
 
@@ -20,7 +22,7 @@ class Filters(NamedTuple):
     language: str | None = None
     verdict: str | None = None
     q: str | None = None
-    reason: str | None = None  # that somebody gave for a decision that stands
+    reason: str | None = None  # that somebody gave in the work stream for a decision that stands
 
 
 _TEXTS = (Instance.instruction, Instance.task_name)
@@ -37,6 +39,7 @@ def matching(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.reason:
         given = select(Decision.instance_id).where(
             Decision.project_id == Instance.project_id,
+            Decision.stream == Stream.WORK,
             Decision.reason == filters.reason,
             Decision.undone_at.is_(None),
         )
@@ -53,9 +56,15 @@ def _contains(word: str, *columns: Any) -> ColumnElement[bool]:
 
 
 def ids_matching(
-    session: Session, project_id: int, filters: Filters, *, after: int = 0, limit: int | None = None
+    session: Session,
+    project_id: int,
+    filters: Filters,
+    *,
+    after: int = 0,
+    limit: int | None = None,
+    without: Sequence[int] = (),
 ) -> Select[int]:
-    """The numbers of the instances that match; with a limit the lowest after `after`, in order.
+    """The numbers of the instances that match; with a limit the lowest after `after`, in order. `without`: not these.
 
     A text is looked for on two sides, the instance's and its snippet's, each with its own index: an OR over the
     join of both could use neither. A limit holds for each side first, so that a word that is everywhere is
@@ -64,6 +73,8 @@ def ids_matching(
     plain = select(Instance.id).where(
         Instance.project_id == project_id, *matching(filters._replace(q=None)), Instance.id > after
     )
+    if without:
+        plain = plain.where(Instance.id.not_in(without))
     if not filters.q:
         return plain if limit is None else plain.order_by(Instance.id).limit(limit)
     _plan_anew(session)
@@ -89,10 +100,28 @@ def _plan_anew(session: Session) -> None:
 
 
 def instance_rows(
-    session: Session, project_id: int, filters: Filters, *, after: int, limit: int
+    session: Session,
+    project_id: int,
+    filters: Filters,
+    *,
+    after: int,
+    limit: int,
+    blind: Sequence[int] = (),
 ) -> list[InstanceRow]:
-    """Instances of a project by number, later than `after`. Light: no information, no solution."""
-    return rows_of(session, ids_matching(session, project_id, filters, after=after, limit=limit))
+    """Instances of a project by number, later than `after`. Light: no information, no solution.
+
+    `blind`: what the person who looks is to read for an audit. It comes without what was said about it, and where
+    one filters by that it does not come.
+    """
+    ids = ids_matching(
+        session, project_id, filters, after=after, limit=limit, without=_untold(filters, blind)
+    )
+    return blind_rows(rows_of(session, ids), blind)
+
+
+def _untold(filters: Filters, blind: Sequence[int]) -> Sequence[int]:
+    """Which of these a filter would tell something about."""
+    return blind if filters.status or filters.verdict or filters.reason else ()
 
 
 def rows_of(session: Session, ids: Select[int]) -> list[InstanceRow]:
@@ -120,11 +149,12 @@ def rows_of(session: Session, ids: Select[int]) -> list[InstanceRow]:
     return [InstanceRow.model_validate(row) for row in session.execute(query)]
 
 
-def count_of(session: Session, project_id: int, filters: Filters) -> int:
-    """How many instances match, at most MOST_COUNTED + 1."""
+def count_of(session: Session, project_id: int, filters: Filters, blind: Sequence[int] = ()) -> int:
+    """How many instances match, at most MOST_COUNTED + 1. `blind`: as for `instance_rows`."""
+    without = _untold(filters, blind)
     if filters.q:
-        found = ids_matching(session, project_id, filters, limit=MOST_COUNTED + 1)
+        found = ids_matching(session, project_id, filters, limit=MOST_COUNTED + 1, without=without)
     else:  # any of them will do: in order, Postgres walks past all that do not match
-        found = ids_matching(session, project_id, filters).limit(MOST_COUNTED + 1)
+        found = ids_matching(session, project_id, filters, without=without).limit(MOST_COUNTED + 1)
     some = found.subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0

@@ -6,12 +6,14 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.pipeline import OPEN_TO_PEOPLE, READINGS, Stage
+from app.pipeline import OPEN_TO_PEOPLE, READINGS, Stage, Stream
 from app.review import queries
+from app.review.blind import blind_detail, draw_in_hand, hidden_answers
 from app.review.imported import imported
 from app.review.overlap import may_see_opinions
 from app.review.policy import policy_of
 from app.review.queries import columns_of
+from app.review.revisions import text_at
 from app.review.shapes import (
     CallShape,
     DecisionShape,
@@ -34,18 +36,34 @@ from app.storage.tables import (
 
 
 class Viewer(NamedTuple):
-    """Who looks, by name, and whether as an administrator of the project."""
+    """Who looks, by name, and whether as an administrator of the project. `person_id`: 0 reads no audit."""
 
     name: str
     is_admin: bool
+    person_id: int = 0
 
 
 def instance_detail(session: Session, instance_id: int, viewer: Viewer) -> InstanceShape:
-    """One instance with everything that the viewer may know about it. Raises NotFound."""
+    """One instance with everything that the viewer may know about it. Raises NotFound.
+
+    Whoever is to read it blind for an audit is shown what they read there.
+    """
     row = queries.instance(session, instance_id)
+    detail = _detail(session, row, viewer)
+    draw = draw_in_hand(session, viewer.person_id, row.id) if viewer.person_id else None
+    if draw is None:
+        return detail
+    return blind_detail(detail, draw.revision, text_at(session, row, draw.revision), viewer.name)
+
+
+def _detail(session: Session, row: Instance, viewer: Viewer) -> InstanceShape:
     decisions = _decisions(session, row.id)
     revisions = _revisions(session, row, decisions)
     hidden = 0
+    if not viewer.is_admin:
+        secret = hidden_answers(session, row.id, decisions, viewer.name)
+        revisions = _without(revisions, [one for one in decisions if one.id in secret])
+        decisions = [one for one in decisions if one.id not in secret]
     sees_opinions = _sees_opinions(session, row, decisions, viewer)
     if not sees_opinions:
         mine = [one for one in decisions if one.person == viewer.name]
@@ -78,7 +96,11 @@ def instance_detail(session: Session, instance_id: int, viewer: Viewer) -> Insta
 def _sees_opinions(
     session: Session, row: Instance, decisions: Sequence[DecisionShape], viewer: Viewer
 ) -> bool:
-    said = (one for one in decisions if one.person == viewer.name and one.undone_at is None)
+    said = (
+        one
+        for one in decisions
+        if one.person == viewer.name and one.stream == Stream.WORK and one.undone_at is None
+    )
     return may_see_opinions(
         policy_of(session, row.project_id).opinions_visible,
         is_admin=viewer.is_admin,
@@ -141,6 +163,11 @@ def _revisions(session: Session, row: Instance, decisions: Sequence[DecisionShap
             )
         ]
     return revisions
+
+
+def _without(revisions: list[RevisionShape], hidden: Sequence[DecisionShape]) -> list[RevisionShape]:
+    made = {one.new_revision for one in hidden}
+    return [one for one in revisions if one.number not in made]
 
 
 def _exact_copies(session: Session, row: Instance) -> list[SimilarShape]:

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
 from app.pipeline import Role
-from app.review import drafts, history, queries
+from app.review import audit_labels, drafts, history, queries
+from app.review.blind import draw_in_hand, ids_in_hand
+from app.review.desk import CHOICES, AskedFilters, query_of
 from app.review.fields import fields_of
 from app.review.filters import count_of, instance_rows
 from app.review.history import Viewer
-from app.review.pages import CHOICES, AskedFilters, query_of
 from app.review.timeline import stage_words, timeline
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.pagination import AskedWindow, cut
@@ -21,11 +22,19 @@ router = APIRouter()
 
 @router.get("/instances")
 def instances(
-    request: Request, session: DbSession, project: CurrentProject, filters: AskedFilters, asked: AskedWindow
+    request: Request,
+    session: DbSession,
+    project: CurrentProject,
+    person: CurrentPerson,
+    filters: AskedFilters,
+    asked: AskedWindow,
 ) -> HTMLResponse:
     """The filter stands in the address, so that a list can be sent to somebody."""
+    blind = ids_in_hand(session, person.id)
     rows, following = cut(
-        instance_rows(session, project.id, filters, after=asked.after or 0, limit=asked.limit + 1),
+        instance_rows(
+            session, project.id, filters, after=asked.after or 0, limit=asked.limit + 1, blind=blind
+        ),
         asked,
         lambda row: row.id,
     )
@@ -34,7 +43,7 @@ def instances(
         request,
         "review/_instances.html" if is_htmx(request) else "review/instances.html",
         rows=rows,
-        total=count_of(session, project.id, filters),
+        total=count_of(session, project.id, filters, blind),
         filters=filters,
         query=query,
         choices=CHOICES,
@@ -53,14 +62,16 @@ def instance(
 ) -> HTMLResponse:
     """Everything that happened to one instance."""
     queries.instance_in(session, project.id, instance_id)
-    detail = history.instance_detail(
-        session, instance_id, Viewer(person.name, request.state.role is Role.ADMIN)
-    )
+    is_admin = request.state.role is Role.ADMIN
+    detail = history.instance_detail(session, instance_id, Viewer(person.name, is_admin, person.id))
+    blind = draw_in_hand(session, person.id, instance_id)
     return render(
         request,
         "review/instance.html",
         instance=detail,
         draft=drafts.draft_of(session, person.id, instance_id),
+        blind=blind,
+        read_as_ok=audit_labels.read_as_ok(session, instance_id) if is_admin and not blind else [],
         events=timeline(detail),
         shown=fields_of(detail.task, detail.language, detail.target_language),
         stage_words=stage_words,

@@ -1,4 +1,4 @@
-"""Who reads which instance, and until when. Touches the lease table, by the database's clock alone.
+"""Who reads which instance of the work stream, and until when. Touches the lease table, by the database's clock alone.
 
 A lease is a row with a token. Whoever decides shows the token; when another reader has taken the instance over,
 the token is gone and the decision is refused, whatever the clocks say. The row of the instance is locked first
@@ -14,13 +14,16 @@ from sqlalchemy import ColumnElement, Interval, bindparam, delete, func, literal
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.errors import Conflict, InvalidInput, NotFound
+from app.errors import Conflict, NotFound
 from app.pipeline import InstanceStatus, Stream
 from app.review import decision_queries, queries, work_queue
 from app.review.assignment import LEASE_MINUTES, WhyEmpty, why_empty
+from app.review.blind import draw_in_hand
 from app.review.filters import Filters
 from app.review.judgement import PAST
 from app.storage.tables import Instance, Lease, Person, Project
+
+_IN_WORK = Lease.stream == Stream.WORK
 
 
 class Card(NamedTuple):
@@ -35,7 +38,6 @@ def next_card(
     project: Project,
     person: Person,
     *,
-    stream: Stream = Stream.WORK,
     prefetch: bool = False,
     beside: int | None = None,
     filters: Filters | None = None,
@@ -45,8 +47,6 @@ def next_card(
     With `prefetch` it is what comes after the first that they hold, with `beside` what comes after this
     instance, whatever else they hold. What is held but does not fit `filters` goes back.
     """
-    if stream is Stream.AUDIT:
-        raise InvalidInput("there is no audit in this project to read for", "stream")
     filters = filters or Filters()
     held = _held(session, project.id, person.id, filters)
     if prefetch and beside is None and held:
@@ -70,13 +70,23 @@ def next_card(
     return why_empty(work_queue.queue_of(session, project.id, reader, filters))
 
 
+_READING_BLIND = "you are reading instance {} for an audit, blind: answer that first"
+
+
+def demand_not_blind(session: Session, person_id: int, instance_id: int) -> None:
+    """Raises Conflict: what the person holds for an audit is not shown to them in the work stream."""
+    if draw_in_hand(session, person_id, instance_id) is not None:
+        raise Conflict(_READING_BLIND.format(instance_id))
+
+
 def take(session: Session, person: Person, instance_id: int) -> Card:
     """Hold this one instance. Raises Conflict where another person holds it or it is decided."""
     instance = locked(session, instance_id)
+    demand_not_blind(session, person.id, instance_id)
     if instance.status != InstanceStatus.WAITING or decision_queries.reading_of(session, instance, person.id):
         raise Conflict(why_not(session, instance, person.id))
     mine = session.scalars(
-        select(Lease).where(Lease.instance_id == instance_id, Lease.person_id == person.id)
+        select(Lease).where(_IN_WORK, Lease.instance_id == instance_id, Lease.person_id == person.id)
     ).one_or_none()
     if mine is not None:
         return Card(instance, renew(session, person, instance_id, mine.token))
@@ -93,14 +103,19 @@ def keep_held(session: Session, project_id: int, person_id: int) -> None:
     held = (
         select(Lease.id)
         .join(Instance, Instance.id == Lease.instance_id)
-        .where(Lease.person_id == person_id, Lease.expires_at > func.now(), Instance.project_id == project_id)
+        .where(
+            _IN_WORK,
+            Lease.person_id == person_id,
+            Lease.expires_at > func.now(),
+            Instance.project_id == project_id,
+        )
         .order_by(Lease.id)
         .with_for_update(of=Lease)
     )
     session.execute(
         update(Lease)
         .where(Lease.id.in_(held))
-        .values(expires_at=_lease_end())
+        .values(expires_at=lease_end())
         .execution_options(synchronize_session=False)
     )
 
@@ -116,8 +131,13 @@ def renew(session: Session, person: Person, instance_id: int, token: str) -> Lea
 def _renewed(session: Session, person_id: int, instance_id: int, token: str) -> Lease | None:
     return session.scalars(
         update(Lease)
-        .where(Lease.instance_id == instance_id, Lease.person_id == person_id, Lease.token == token)
-        .values(expires_at=_lease_end())
+        .where(
+            _IN_WORK,
+            Lease.instance_id == instance_id,
+            Lease.person_id == person_id,
+            Lease.token == token,
+        )
+        .values(expires_at=lease_end())
         .returning(Lease)
         .execution_options(populate_existing=True)
     ).one_or_none()
@@ -134,10 +154,12 @@ def _held(session: Session, project_id: int, person_id: int, filters: Filters) -
     return fitting
 
 
-_RUN_OUT = delete(Lease).where(Lease.instance_id == bindparam("instance_id"), Lease.expires_at <= func.now())
+_RUN_OUT = delete(Lease).where(
+    _IN_WORK, Lease.instance_id == bindparam("instance_id"), Lease.expires_at <= func.now()
+)
 _ON_INSTANCE = (
     select(Lease)
-    .where(Lease.instance_id == bindparam("instance_id"))
+    .where(_IN_WORK, Lease.instance_id == bindparam("instance_id"))
     .execution_options(populate_existing=True)
 )
 
@@ -153,7 +175,7 @@ def holder(session: Session, instance_id: int) -> Lease | None:
     return session.scalars(_ON_INSTANCE, asked).first()
 
 
-def _lease_end() -> ColumnElement[object]:
+def lease_end() -> ColumnElement[object]:
     return func.now() + _interval(minutes=LEASE_MINUTES)
 
 
@@ -161,7 +183,7 @@ def _interval(**parts: int) -> ColumnElement[timedelta]:
     return literal(timedelta(**parts), Interval)
 
 
-_GIVE = insert(Lease).values(stream=Stream.WORK, expires_at=_lease_end()).returning(Lease)
+_GIVE = insert(Lease).values(stream=Stream.WORK, expires_at=lease_end()).returning(Lease)
 
 
 def give_lease(session: Session, instance_id: int, person_id: int, *, first: bool = False) -> Lease:
@@ -169,7 +191,9 @@ def give_lease(session: Session, instance_id: int, person_id: int, *, first: boo
     asked = {"instance_id": instance_id, "person_id": person_id, "token": secrets.token_urlsafe(24)}
     lease = session.scalars(_GIVE, [asked]).one()
     if first:
-        earliest = select(func.min(Lease.leased_at)).where(Lease.person_id == person_id).scalar_subquery()
+        earliest = (
+            select(func.min(Lease.leased_at)).where(_IN_WORK, Lease.person_id == person_id).scalar_subquery()
+        )
         lease.leased_at = earliest - _interval(seconds=1)
         session.flush()
     return lease
@@ -185,6 +209,12 @@ def locked(session: Session, instance_id: int, project_id: int | None = None) ->
 
 def why_not(session: Session, instance: Instance, person_id: int) -> str:
     """Why this person cannot go on with the instance, and whose it is now."""
+    if draw_in_hand(session, person_id, instance.id) is not None:
+        return _READING_BLIND.format(instance.id)
+    return _whose(session, instance, person_id)
+
+
+def _whose(session: Session, instance: Instance, person_id: int) -> str:
     number = f"instance {instance.id}"
     if instance.status == InstanceStatus.DISPUTED:
         return f"{number} has been read by enough people and waits for an adjudicator"
@@ -204,6 +234,15 @@ def why_not(session: Session, instance: Instance, person_id: int) -> str:
     return f"{number} is already decided: {name} {done} it at {decision.created_at:%H:%M} UTC"
 
 
+def stream_of(session: Session, person: Person, instance_id: int, token: str) -> Stream | None:
+    """Of which stream the lease is that the person shows; None if there is no such lease any more."""
+    query = select(Lease.stream).where(
+        Lease.instance_id == instance_id, Lease.person_id == person.id, Lease.token == token
+    )
+    found = session.scalar(query)
+    return None if found is None else Stream(found)
+
+
 def demand_lease(session: Session, instance: Instance, person: Person, token: str) -> Lease:
     """The lease that a reader shows, on a locked instance.
 
@@ -211,7 +250,7 @@ def demand_lease(session: Session, instance: Instance, person: Person, token: st
     Raises Conflict, which says whose the instance is now.
     """
     query = select(Lease).where(
-        Lease.instance_id == instance.id, Lease.person_id == person.id, Lease.token == token
+        _IN_WORK, Lease.instance_id == instance.id, Lease.person_id == person.id, Lease.token == token
     )
     lease = session.scalars(query).one_or_none()
     if lease is None or instance.status != InstanceStatus.WAITING:

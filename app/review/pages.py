@@ -1,84 +1,27 @@
 """The review screen: the card, decisions, undo and the guideline. Every form works without JavaScript."""
 
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
-from sqlalchemy.orm import Session
 
 from app.errors import Conflict, DomainError, InvalidInput
-from app.pipeline import INSTANCE_LANGUAGES, Action, InstanceStatus, Task, Verdict
-from app.review import decision_queries, drafts, leases, queries, service, work_queue
+from app.pipeline import Action, InstanceStatus, Stream
+from app.review import decision_queries, drafts, draw_pages, leases, queries, service, work_queue
 from app.review.assignment import LEASE_MINUTES, WhyEmpty
+from app.review.desk import CHOICES, AskedDesk, Desk, Number, guideline_of, query_of, readers, streams_of
 from app.review.difference import changed_lines
 from app.review.drafts import SavedElsewhere, Typed
 from app.review.fields import fields_of
-from app.review.filters import Filters
-from app.review.guideline import guideline_html
 from app.review.judgement import EDITABLE, PAST, Judgement, Text
-from app.storage.tables import Draft, Person, Project
-from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
+from app.storage.tables import Draft
+from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.errors import refusal_of
 from app.web.flash import see_other
 from app.web.forms import typed
 from app.web.templating import is_htmx, render
 
 router = APIRouter()
-readers = [require_role("annotator")]
-
-Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
-CHOICES = {
-    "status": list(InstanceStatus),
-    "task": list(Task),
-    "language": list(INSTANCE_LANGUAGES),
-    "verdict": list(Verdict),
-}
-
-
-def asked_filters(
-    status: Annotated[str, Query(max_length=40)] = "",
-    task: Annotated[str, Query(max_length=40)] = "",
-    language: Annotated[str, Query(max_length=40)] = "",
-    verdict: Annotated[str, Query(max_length=40)] = "",
-    q: Annotated[str, Query(max_length=200)] = "",
-    reason: Annotated[str, Query(max_length=100)] = "",
-) -> Filters:
-    """What the address filters by; empty fields of the form are no filter."""
-    asked = (status, task, language, verdict, q.strip(), reason)
-    return Filters(*(value or None for value in asked))
-
-
-AskedFilters = Annotated[Filters, Depends(asked_filters)]
-
-
-def query_of(filters: Filters) -> str:
-    """`?task=repair`, or nothing."""
-    given = {name: value for name, value in filters._asdict().items() if value}
-    return f"?{urlencode(given)}" if given else ""
-
-
-class Desk(NamedTuple):
-    """Who reads what through which filter."""
-
-    request: Request
-    session: Session
-    project: Project
-    person: Person
-    filters: Filters
-
-
-def _desk(
-    request: Request,
-    session: DbSession,
-    project: CurrentProject,
-    person: CurrentPerson,
-    filters: AskedFilters,
-) -> Desk:
-    return Desk(request, session, project, person, filters)
-
-
-AskedDesk = Annotated[Desk, Depends(_desk)]
 
 
 class Sent(NamedTuple):
@@ -113,8 +56,13 @@ AskedDecision = Annotated[Sent, Depends(_sent)]
 
 
 @router.get("/review", dependencies=readers)
-def review(desk: AskedDesk) -> HTMLResponse:
-    return _next(desk)
+def review(
+    desk: AskedDesk,
+    stream: Stream = Stream.WORK,
+    audit: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+) -> HTMLResponse:
+    """The next card; `audit` without a number is the oldest that has a draw."""
+    return draw_pages.next_card(desk, audit) if stream is Stream.AUDIT else _next(desk)
 
 
 @router.post("/review/ahead", dependencies=readers)
@@ -130,6 +78,7 @@ def ahead(desk: AskedDesk, shown: Annotated[int, Form(ge=1, le=2**63 - 1)]) -> R
 def decided(desk: AskedDesk, decision_id: Number) -> HTMLResponse:
     """One of one's own last decisions, to look at and to take back."""
     decision = decision_queries.decision_of(desk.session, decision_id, desk.person.id)
+    leases.demand_not_blind(desk.session, desk.person.id, decision.instance_id)
     row = queries.instance(desk.session, decision.instance_id)
     return _show(
         desk,
@@ -236,6 +185,7 @@ def _stored(desk: Desk, shown: int) -> HTMLResponse:
 
 def _refused(desk: Desk, instance_id: int, sent: Sent, error: DomainError) -> HTMLResponse:
     """The same card with all that was typed, and what was wrong."""
+    leases.demand_not_blind(desk.session, desk.person.id, instance_id)
     row = queries.instance(desk.session, instance_id)
     sent = sent._replace(again=sent.again or isinstance(error, Conflict))
     return _show(
@@ -272,7 +222,8 @@ def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found
         query=query_of(desk.filters),
         choices=CHOICES,
         lease_seconds=LEASE_MINUTES * 60,
-        guideline=None if only_card else _guideline(desk.session, desk.project, desk.person),
+        streams=() if only_card else streams_of(desk),
+        guideline=None if only_card else guideline_of(desk.session, desk.project, desk.person),
         past=PAST,
         fields_of=fields_of,
         changed_lines=changed_lines,
@@ -282,27 +233,11 @@ def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found
 # --- the guideline ----------------------------------------------------------------------------------------
 
 
-class ShownGuideline(NamedTuple):
-    """What the project asks of its readers; `unseen`: this person has not opened this version."""
-
-    version: int
-    html: str
-    unseen: bool
-
-
-def _guideline(session: Session, project: Project, person: Person) -> ShownGuideline | None:
-    row = decision_queries.guideline_in_force(session, project.id)
-    if row is None:
-        return None
-    seen = decision_queries.guideline_version_seen(session, project.id, person.id)
-    return ShownGuideline(row.version, guideline_html(row.markdown), unseen=row.version > seen)
-
-
 @router.get("/review/guideline")
 def guideline(
     request: Request, session: DbSession, project: CurrentProject, person: CurrentPerson
 ) -> HTMLResponse:
-    return render(request, "review/guideline.html", guideline=_guideline(session, project, person))
+    return render(request, "review/guideline.html", guideline=guideline_of(session, project, person))
 
 
 @router.post("/review/guideline/seen")

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound
 from app.review.decision_queries import revision_left_by
 from app.review.judgement import Text
-from app.review.revisions import text_of, text_of_revision
+from app.review.revisions import text_at, text_of_revision
 from app.review.shapes import (
     EvidenceShape,
     RuleShape,
@@ -115,7 +115,7 @@ def reading(session: Session, row: Instance, decision: Decision | None = None) -
     number = row.revision if decision is None else revision_left_by(decision)
     return Reading(
         row,
-        text_of(row) if number == row.revision else text_of_revision(session, row.id, number),
+        text_at(session, row, number),
         text_of_revision(session, row.id, 0) if number else None,
         *known(session, row.id),
     )

@@ -100,7 +100,7 @@ def _rules_in_question(session: Session, instance: Instance, judgement: Judgemen
     return verdict.rules if verdict else ()
 
 
-_END_LEASES = delete(Lease).where(Lease.instance_id == bindparam("instance_id"))
+_END_LEASES = delete(Lease).where(Lease.instance_id == bindparam("instance_id"), Lease.stream == Stream.WORK)
 
 
 def conclude(session: Session, instance: Instance, said: Said) -> None:

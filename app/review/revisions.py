@@ -20,15 +20,27 @@ def text_of_revision(session: Session, instance_id: int, number: int) -> Text:
     return Text(*session.execute(query).one())
 
 
-def keep_revision(session: Session, instance: Instance, person_id: int, after: Text) -> int:
-    """Keep `after` under a new number; the model's own text is number 0. The current one stays what it is."""
-    before = text_of(instance)
+def text_at(session: Session, instance: Instance, number: int) -> Text:
+    """The text under this number, whether it is the current one or not."""
+    return (
+        text_of(instance) if number == instance.revision else text_of_revision(session, instance.id, number)
+    )
+
+
+def keep_revision(
+    session: Session, instance: Instance, person_id: int, after: Text, before: Text | None = None
+) -> int:
+    """Keep `after` under a new number; the model's own text is number 0. The current one stays what it is.
+
+    `before`: the text that the person began with, if it was not the current one.
+    """
+    present = text_of(instance)
     newest = session.scalar(select(func.max(Revision.number)).where(Revision.instance_id == instance.id))
     if newest is None:
-        session.add(Revision(instance_id=instance.id, number=0, **before._asdict()))
+        session.add(Revision(instance_id=instance.id, number=0, **present._asdict()))
         newest = 0
     number = newest + 1
-    distance = sum(edit_distance(old, new) for old, new in zip(before, after, strict=True))
+    distance = sum(edit_distance(old, new) for old, new in zip(before or present, after, strict=True))
     session.add(
         Revision(
             instance_id=instance.id,

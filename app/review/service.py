@@ -53,7 +53,11 @@ def decide(
 
 def _pass_on(session: Session, instance: Instance, person: Person, policy: Policy) -> None:
     """Others may take it now; what enough of them skip would wait for ever without an adjudicator."""
-    session.execute(delete(Lease).where(Lease.instance_id == instance.id, Lease.person_id == person.id))
+    session.execute(
+        delete(Lease).where(
+            Lease.instance_id == instance.id, Lease.person_id == person.id, Lease.stream == Stream.WORK
+        )
+    )
     instance.assigned_to = None
     readers = {skip.person_id for skip, _ in decision_queries.skips(session, instance)}
     if 0 < policy.skips_to_adjudicate <= len(readers):

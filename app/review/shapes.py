@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.review.examples import DECISION, INSTANCE, LEASE, ROW
 
@@ -107,6 +107,8 @@ class DecisionShape(_Shape):
     bulk_action_id: int | None = None
     round: int = 0  # of reading: what was sent back or restored is read anew
     is_adjudication: bool = False
+    audit_id: int | None = None
+    defect: bool | None = None  # the label that an audit's reader gave, apart from what became of the text
     rules: dict[str, str]
     created_at: datetime
     undone_at: datetime | None
@@ -207,10 +209,36 @@ class LeaseShape(_Shape):
     expires_at: datetime
 
 
+class DrawShape(_Shape):
+    """Which draw of an audit it is: `position` of the part that is drawn at random, or read in full (census)."""
+
+    audit_id: int
+    part: str
+    position: int
+
+
+class LabelChangeShape(_Shape):
+    """A label of an audit that was looked at again. `state`: of the audit, as it follows."""
+
+    id: int
+    audit_id: int
+    instance_id: int
+    decision_id: int | None
+    person: str
+    at: datetime
+    before: bool  # whether it counted as a defect
+    after: bool
+    why: str = Field(examples=["adjudicated"])
+    note: str
+    state: str
+
+
 class CardShape(_Shape):
-    """An instance in the caller's hands until `lease.expires_at`."""
+    """An instance in the caller's hands until `lease.expires_at`. In the audit stream it is the frozen one, and what
+    machines and people say about it is left out."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"instance": INSTANCE, "lease": LEASE}]})
 
     instance: InstanceShape
     lease: LeaseShape
+    draw: DrawShape | None = None  # in the audit stream

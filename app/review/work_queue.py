@@ -42,13 +42,17 @@ _Id = int | BindParameter[int]
 
 
 def held_by_another(person_id: _Id) -> ColumnElement[bool]:
-    """Another person has a lease on the instance that has not run out."""
+    """Another person has a lease of the work stream on the instance that has not run out."""
     return exists().where(
-        Lease.instance_id == Instance.id, Lease.person_id != person_id, Lease.expires_at > func.now()
+        Lease.instance_id == Instance.id,
+        Lease.stream == Stream.WORK,
+        Lease.person_id != person_id,
+        Lease.expires_at > func.now(),
     )
 
 
 def held_by(person_id: _Id) -> ColumnElement[bool]:
+    """This person has a lease on the instance, for an audit too: what they read blind they are not shown here."""
     return exists().where(
         Lease.instance_id == Instance.id, Lease.person_id == person_id, Lease.expires_at > func.now()
     )
@@ -59,6 +63,7 @@ def answered_by(person_id: _Id, *actions: Action) -> ColumnElement[bool]:
     answer = exists().where(
         Decision.instance_id == Instance.id,
         Decision.person_id == person_id,
+        Decision.stream == Stream.WORK,
         Decision.round == Instance.round,
         Decision.undone_at.is_(None),
     )
@@ -88,7 +93,11 @@ def _is_mine(person_id: _Id) -> ColumnElement[bool]:
 def _last_answer(person_id: _Id) -> ColumnElement[int]:
     return (
         select(func.max(Decision.id))
-        .where(Decision.instance_id == Instance.id, Decision.person_id == person_id)
+        .where(
+            Decision.instance_id == Instance.id,
+            Decision.person_id == person_id,
+            Decision.stream == Stream.WORK,
+        )
         .correlate(Instance)
         .scalar_subquery()
     )
@@ -203,7 +212,12 @@ def lease_of_another(session: Session, instance_id: int, person_id: int) -> tupl
     query = (
         select(Person.name, Lease.expires_at)
         .join(Lease, Lease.person_id == Person.id)
-        .where(Lease.instance_id == instance_id, Person.id != person_id, Lease.expires_at > func.now())
+        .where(
+            Lease.instance_id == instance_id,
+            Lease.stream == Stream.WORK,
+            Person.id != person_id,
+            Lease.expires_at > func.now(),
+        )
     )
     row = session.execute(query).first()
     return (row[0], row[1]) if row else None
@@ -228,10 +242,10 @@ def queue_of(session: Session, project_id: int, reader: Reader, filters: Filters
         return session.scalar(select(func.count()).select_from(Instance).where(*conditions)) or 0
 
     in_my_hands = session.scalar(
-        select(func.count())
+        select(func.count(Instance.id.distinct()))
         .select_from(Lease)
         .join(Instance)
-        .where(*waiting, Lease.person_id == person_id, _open())
+        .where(*waiting, Lease.person_id == person_id, Lease.expires_at > func.now())
     )
     with_others, free_at = session.execute(
         _of_instances(
@@ -265,7 +279,7 @@ def queue_of(session: Session, project_id: int, reader: Reader, filters: Filters
 
 
 def _open() -> ColumnElement[bool]:
-    return Lease.expires_at > func.now()
+    return and_(Lease.stream == Stream.WORK, Lease.expires_at > func.now())
 
 
 def _answers_standing(
@@ -279,7 +293,13 @@ def _answers_standing(
             .join(Instance, (Instance.id == Decision.instance_id) & (Instance.round == Decision.round)),
             filters,
         )
-        .where(Decision.person_id == person_id, Decision.undone_at.is_(None), *mine, ~held_by(person_id))
+        .where(
+            Decision.person_id == person_id,
+            Decision.stream == Stream.WORK,
+            Decision.undone_at.is_(None),
+            *mine,
+            ~held_by(person_id),
+        )
         .group_by(Instance.id)
         .subquery()
     )
@@ -311,6 +331,7 @@ _MINE_TODAY = (
     .where(
         Decision.project_id == _PROJECT,
         Decision.person_id == _PERSON,
+        Decision.stream == Stream.WORK,
         Decision.created_at >= func.date_trunc("day", func.now()),
         Decision.bulk_action_id.is_(None),
         Decision.undone_at.is_(None),

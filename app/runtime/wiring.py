@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.discrimination.handler import DiscriminationHandler
+from app.discrimination.replaying import ReplayHandler
 from app.engine.drain import Drain
 from app.engine.handlers import Ending, Handler, Handlers, Job, Jobs
 from app.engine.jobs import work_job
@@ -108,6 +109,7 @@ def _guarded_job(job: Job) -> Job:
 HANDLERS: Handlers = {
     Stage.GENERATE: _Guarded(GenerationHandler(check=gather_evidence)),
     Stage.DISCRIMINATE: _Guarded(DiscriminationHandler()),
+    Stage.REPLAY: _Guarded(ReplayHandler()),
 }
 
 JOBS: Jobs = {

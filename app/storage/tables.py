@@ -577,6 +577,7 @@ class Call(_Numbered, Base):
     template_hash: Mapped[str]
     good_exemplar_id: Mapped[int | None] = mapped_column(ForeignKey("exemplar.id"))
     bad_exemplar_id: Mapped[int | None] = mapped_column(ForeignKey("exemplar.id"))
+    repeats: Mapped[str | None]  # what the question says was wrong with the last reply
     sent_at: Mapped[datetime] = mapped_column(server_default=func.now())
     closed_at: Mapped[datetime | None]
     latency_ms: Mapped[int | None]
@@ -658,20 +659,6 @@ class RuleAnswer(_Numbered, Base):
 # --- review -----------------------------------------------------------------------------------------------
 
 
-class Lease(_Numbered, Base):
-    """An instance in a reader's hands until it is decided or the time is over."""
-
-    __tablename__ = "lease"
-    __table_args__ = (UniqueConstraint("instance_id", "person_id"), Index("ix_lease_expiry", "expires_at"))
-
-    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"))
-    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
-    stream: Mapped[str]
-    token: Mapped[str] = mapped_column(unique=True)
-    leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    expires_at: Mapped[datetime]
-
-
 class Draft(Base):
     """What a person has typed over an instance and not decided yet."""
 
@@ -747,6 +734,7 @@ class LotRow(Base):
     __tablename__ = "lot_row"
     __table_args__ = (
         UniqueConstraint("audit_id", "part", "position"),
+        Index("ix_lot_row_twice", "audit_id", "position", postgresql_where=text("twice")),
         CheckConstraint("part IN ('random', 'census')", name="part"),
     )
 
@@ -758,6 +746,29 @@ class LotRow(Base):
     part: Mapped[str]
     position: Mapped[int]  # from 1, in the order of the seed; of the census in order of the ids
     twice: Mapped[bool]
+
+
+class Lease(_Numbered, Base):
+    """An instance in a reader's hands until it is decided or the time is over.
+
+    In the work stream one reader has it at a time; each audit hands out the draws of its lot apart from that.
+    """
+
+    __tablename__ = "lease"
+    __table_args__ = (
+        UniqueConstraint("instance_id", "person_id", "audit_id", postgresql_nulls_not_distinct=True),
+        Index("ix_lease_expiry", "expires_at"),
+        Index("ix_lease_audit_id", "audit_id", "instance_id", postgresql_where=text("audit_id IS NOT NULL")),
+        CheckConstraint("(audit_id IS NULL) = (stream = 'work')", name="stream"),
+    )
+
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    stream: Mapped[str]
+    audit_id: Mapped[int | None] = mapped_column(ForeignKey("audit.id"))
+    token: Mapped[str] = mapped_column(unique=True)
+    leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
 
 
 class BulkAction(_Numbered, _Created, Base):
@@ -855,6 +866,19 @@ class RuleOverride(Base):
     decision_id: Mapped[int] = mapped_column(ForeignKey("decision.id"), primary_key=True)
     rule: Mapped[str] = mapped_column(primary_key=True)
     answer: Mapped[str]  # yes or no
+
+
+class ReplayVerdict(Base):
+    """What another judge says of an instance that people have decided, beside the verdict that was on screen then."""
+
+    __tablename__ = "replay_verdict"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), primary_key=True)
+    verdict_id: Mapped[int] = mapped_column(ForeignKey("verdict.id"))  # the one that it is compared with
+    is_good: Mapped[bool]  # whether people accepted the instance as it was
+    call_id: Mapped[int | None] = mapped_column(ForeignKey("call.id"))  # null until it is answered
+    overall: Mapped[str | None]
 
 
 # --- export -----------------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ TABS = (
 )
 
 
-BELOW = {"/adjudication": "/quality", "/imports": "/sources"}  # pages that stand beside a tab's own
+# pages that stand beside a tab's own
+BELOW = {"/adjudication": "/quality", "/audits": "/quality", "/imports": "/sources"}
 
 
 def nav_entries(path: str) -> list[NavEntry]:

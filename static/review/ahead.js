@@ -12,7 +12,7 @@ export async function fetchAhead(card) {
   ahead = null;
   const form = card().querySelector("#decision");
   const shown = card().dataset.instance;
-  if (!form?.elements.lease) return;
+  if (!form?.elements.lease || isOfAudit(form)) return;
   const headers = { "HX-Request": "true" };
   const body = new URLSearchParams({ shown, csrf_token: form.elements.csrf_token.value });
   const { search } = new URL(form.getAttribute("action"), location); // a button has the name "action", too
@@ -29,7 +29,7 @@ export const stored = () => storing ?? Promise.resolve();
 export function startAhead(card, show) {
   document.addEventListener("htmx:before:request", (event) => {
     const { sourceElement, request } = event.detail.ctx;
-    if (sourceElement.id !== "decision") return;
+    if (sourceElement.id !== "decision" || isOfAudit(sourceElement)) return;
     event.preventDefault();
     decide(sourceElement, request);
   });
@@ -107,6 +107,9 @@ function say(card, words) {
   steps.replaceChildren(said);
   card.querySelector("#undo")?.remove();
 }
+
+// An answer there stands, and what comes next may hang on it: the card waits for the server.
+const isOfAudit = (form) => form.dataset.stream === "audit";
 
 const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
 const cardIn = (root) => root.querySelector("#card");

@@ -10,6 +10,27 @@ const SIGNED_OUT = "you are signed out; copy your text, then sign in again";
 
 let stopListening = new AbortController();
 
+function listenAnew() {
+  stopListening.abort();
+  stopListening = new AbortController();
+  return stopListening.signal;
+}
+
+// A draw of an audit has no draft: whoever leaves the page with a text that is not sent is asked first.
+export function keepNothing(card) {
+  let isDirty = card.hasAttribute("data-unsent");
+  window.addEventListener("beforeunload", (event) => isDirty && event.preventDefault(), { signal: listenAnew() });
+  return {
+    save() {},
+    saveSoon() {
+      isDirty = true;
+    },
+    stop() {
+      isDirty = false;
+    },
+  };
+}
+
 export function keepDraft(form, fields) {
   const said = form.querySelector("#draft");
   const offer = form.querySelector("[data-other]");
@@ -101,9 +122,7 @@ export function keepDraft(form, fields) {
     other = { texts: shown };
   });
 
-  stopListening.abort();
-  stopListening = new AbortController();
-  const { signal } = stopListening;
+  const signal = listenAnew();
   document.addEventListener("visibilitychange", () => document.hidden && save(), { signal });
   window.addEventListener("beforeunload", () => save(), { signal }); // a reload asks for the page only after it
   window.addEventListener("pagehide", sendLast, { signal });

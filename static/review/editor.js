@@ -2,7 +2,7 @@
 // What is typed is kept on the server (drafts.js).
 
 import { distanceInWords, distanceOf } from "./distance.js";
-import { keepDraft } from "./drafts.js";
+import { keepDraft, keepNothing } from "./drafts.js";
 import { modelText } from "./model_text.js";
 
 const LAYOUTS = ["plain", "unified", "split"];
@@ -17,7 +17,7 @@ export function startEditor(card) {
   const form = card.querySelector("#decision");
   const fields = [...card.querySelectorAll(".text-block textarea")];
   if (!form || !form.querySelector("[data-save]")) return;
-  const draft = keepDraft(form, [...fields, form.elements.note]);
+  const draft = form.querySelector("#draft") ? keepDraft(form, [...fields, form.elements.note]) : keepNothing(card);
   const distance = form.querySelector("#distance");
   let loaded = null;
   let timer;

@@ -1,4 +1,4 @@
-// Rejecting and skipping ask for a reason: one number and it is sent.
+// Rejecting, skipping and calling it a defect ask for a reason: one number and it is sent.
 
 export function startReasons() {
   const dialog = document.getElementById("reasons");
@@ -10,7 +10,7 @@ export function startReasons() {
     if (!button || button.form.elements.reason.value) return;
     event.preventDefault();
     asking = button;
-    title.textContent = button.value === "reject" ? "Reject: why?" : "Skip: why?";
+    title.textContent = button.dataset.asks;
     dialog.showModal();
   });
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("ingestion", "selection", "generation", "evidence", "discrimination", "review", "export")
-PURE_ROOMS = ("code", "geometry", "prompting")
+STAGES = ("ingestion", "selection", "generation", "evidence", "discrimination", "review", "audit", "export")
+PURE_ROOMS = ("code", "geometry", "guarantee", "prompting", "rows")
 REACHES_THE_WORLD = {"__init__", "pages", "api", "service", "queries"}
 THE_WORLD = {
     "app.accounts",

@@ -7,21 +7,37 @@ from itertools import combinations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.pipeline import Action, InstanceStatus, ItemState, Outcome, RunKind, RunState, Scope, Stage, Stream
+from app.pipeline import (
+    Action,
+    AuditState,
+    InstanceStatus,
+    ItemState,
+    Outcome,
+    RunKind,
+    RunState,
+    Scope,
+    Stage,
+    Stream,
+    Verdict,
+)
 from app.storage.tables import (
     ApiToken,
+    Audit,
     BulkAction,
     CallTally,
     Decision,
     Goal,
     GuidelineSeen,
+    ImportedRecord,
     Instance,
+    LabelChange,
     LogEntry,
     Person,
     Price,
     Project,
     Rejection,
     Release,
+    ReplayVerdict,
     Revision,
     Run,
     RunCount,
@@ -29,9 +45,12 @@ from app.storage.tables import (
     Selection,
     Snippet,
     Source,
+    VerdictRow,
 )
+from tests.audit.lots import lot_of, make_audit, read, read_all
 from tests.browser.all_pages import Ids
 from tests.factories import make_call, make_item, make_person, make_run
+from tests.review.review_cases import judged
 
 _CURVE = [
     {"size": size, "largest": 1.4 / size, "mean": 1 / size, "random_largest": 1.41, "random_mean": 0.9 / size}
@@ -65,7 +84,8 @@ def use(session: Session, project: Project, person: Person) -> Ids:
     decision = _decide(session, instances[0], person)
     bulk = BulkAction(project_id=project.id, person_id=person.id, action=Action.REJECT, filters={}, count=3)
     session.add(bulk)
-    runs = [_generation(session, instances), _ingestion(session)]
+    brought = _import(session, project)
+    runs = [_generation(session, instances), _ingestion(session), brought.run_id]
     _release(session, project)
     _cover(session)
     _read_twice(session, instances[3:], [make_person(session, project=project) for _ in range(3)])
@@ -77,17 +97,58 @@ def use(session: Session, project: Project, person: Person) -> Ids:
         LogEntry(person_id=person.id, action="added a source", subject="rows.jsonl", detail={"rows": 12})
     )
     session.flush()
+    audits = _audits(session, project, person)
+    replay = _replay(session, project, instances[0], decision)
     return {
+        "audit_id": audits,
+        "/adjudication/audits/{audit_id}/{instance_id}": [_disputed_draw(session, audits[0])],
+        "/quality/replays/{run_id}": [f"/quality/replays/{replay}"],
         "bulk_action_id": [bulk.id],
         "decision_id": [decision.id],
-        "instance_id": [instances[0].id, instances[1].id],
+        "instance_id": [instances[0].id, instances[1].id, brought.id],
         "name": ["first"],
         "person_id": [person.id],
         "run_id": runs,
         "selection_id": [session.scalar(select(func.min(Selection.id)))],
         "snippet_id": [session.scalar(select(func.min(Snippet.id)))],
-        "source_id": [session.scalar(select(func.min(Source.id)))],
+        "source_id": session.scalars(select(func.min(Source.id)).group_by(Source.format)).all(),
     }
+
+
+def _audits(session: Session, project: Project, person: Person) -> list[int]:
+    """One that is read, with a defect, a disagreement and a change; a certified one; an abandoned one."""
+    being_read = make_audit(session, project, person, max_defect_rate=0.4, census="read")
+    first, second, *_ = lot_of(session, being_read)
+    read(session, being_read, first, by=person)
+    read(session, being_read, second, defect=True, edit="What it should have said.", by=person)
+    session.add(
+        LabelChange(
+            audit_id=being_read.id,
+            instance_id=first.instance_id,
+            person_id=person.id,
+            before=False,
+            after=True,
+            why="found later",
+            note="It never terminates.",
+        )
+    )
+    certified = make_audit(session, project, person, max_defect_rate=0.4)
+    read_all(session, certified, lot_of(session, certified))
+    certified.state = AuditState.CERTIFIED
+    abandoned = make_audit(session, project, person)
+    abandoned.state, abandoned.why_closed = AuditState.ABANDONED, "The wrong filter."
+    session.flush()
+    return [being_read.id, certified.id, abandoned.id]
+
+
+def _disputed_draw(session: Session, audit_id: int) -> str:
+    """The page of a draw that one reader corrected, and another one found ok."""
+    audit = session.get_one(Audit, audit_id)
+    row = lot_of(session, audit)[2]
+    row.twice = True
+    read(session, audit, row, defect=True, edit="What one of them wants.")
+    read(session, audit, row)
+    return f"/adjudication/audits/{audit_id}/{row.instance_id}"
 
 
 def _decide(session: Session, instance: Instance, person: Person) -> Decision:
@@ -118,6 +179,23 @@ def _decide(session: Session, instance: Instance, person: Person) -> Decision:
     session.add(decision)
     session.flush()
     return decision
+
+
+def _replay(session: Session, project: Project, instance: Instance, decision: Decision) -> int:
+    """Another judge passes what people edited, and the first one did not."""
+    verdict = session.scalars(select(VerdictRow).where(VerdictRow.instance_id == instance.id)).first()
+    verdict = verdict or judged(session, instance)
+    decision.verdict_id = verdict.id
+    run = make_run(session, project, kind=RunKind.REPLAY, state=RunState.COMPLETED, total=1)
+    run.params = {"discriminator": "another-judge", "most": 1}
+    other = Verdict.PASS if verdict.overall == Verdict.FAIL else Verdict.FAIL
+    session.add(
+        ReplayVerdict(
+            run_id=run.id, instance_id=instance.id, verdict_id=verdict.id, is_good=False, overall=other
+        )
+    )
+    session.flush()
+    return run.id
 
 
 def _read_twice(session: Session, instances: Sequence[Instance], people: Sequence[Person]) -> None:
@@ -173,6 +251,39 @@ def _ingestion(session: Session) -> int:
         Rejection(run_id=run.id, rule="too_short", file="rows.jsonl", line=3, excerpt="x = 1", why="1 line")
     )
     return run.id
+
+
+def _import(session: Session, project: Project) -> Instance:
+    """A set of which one row was refused; the other brought a suggestion, an answer and other keys."""
+    run = make_run(session, project, kind=RunKind.IMPORT, state=RunState.COMPLETED, total=2)
+    run.params = {"source": "export.json", "format": "argilla", "license": None}
+    session.add_all(RunCount(run_id=run.id, code=code, rows=1) for code in ("added", "empty_text"))
+    session.add(
+        Rejection(run_id=run.id, rule="empty_text", file="export.json", line=2, excerpt="{}", why="empty")
+    )
+    session.add(
+        Source(project_id=project.id, run_id=run.id, name="export.json", format="argilla", location="")
+    )
+    instance = Instance(
+        project_id=project.id,
+        run_id=run.id,
+        task="generation",
+        language="other",
+        status=InstanceStatus.WITHDRAWN,
+        instruction="Add one to a number.",
+        solution="x + 1",
+        generator="imported",
+    )
+    session.add(instance)
+    session.flush()
+    kept = {
+        "suggestions": [{"question": "quality", "value": 4, "score": 0.9, "agent": "a-judge"}],
+        "responses": [{"question": "corrected", "value": "y + 1", "user_id": "u1", "status": "submitted"}],
+        "metadata": {"topic": "numbers", "tags": ["short"]},
+    }
+    session.add(ImportedRecord(instance_id=instance.id, line=1, external_id="mine-3", kept=kept))
+    session.flush()
+    return instance
 
 
 def _release(session: Session, project: Project) -> None:

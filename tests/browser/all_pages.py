@@ -8,7 +8,8 @@ from fastapi.routing import APIRoute
 from app.main import PAGES
 
 Ids = Mapping[str, Sequence[object]]
-"""For each name in curly brackets in a path: the rows to open, such as {"run_id": [1, 2]}."""
+"""For each name in curly brackets in a path the rows to open, such as {"run_id": [1, 2]}. A page whose names belong
+together has addresses of its own: {"/of/{this_id}/{that_id}": ["/of/1/7"]}."""
 
 SIGN_IN = "/signin"  # leads those who are signed in away
 MISSING = "/nowhere"
@@ -16,6 +17,9 @@ VARIANTS = (
     "/instances?q=nothing+is+like+this",
     "/review?q=nothing+is+like+this",
     "/review?edit=1",
+    "/review?stream=audit",
+    "/review?stream=audit&edit=1",
+    "/audits/new?max_defect_rate=much&alpha=5",
     MISSING,
 )
 """Pages that look different under the same path, and the one that is not there."""
@@ -28,6 +32,9 @@ def addresses(ids: Ids) -> list[str]:
     """
     found: list[str] = []
     for path in sorted(_paths() - {SIGN_IN}):
+        if path in ids:
+            found += [str(address) for address in ids[path]]
+            continue
         names = [name for _, name, _, _ in Formatter().parse(path) if name]
         rows = zip(*(ids[name] for name in names), strict=True) if names else [()]
         found += [path.format(**dict(zip(names, row, strict=True))) for row in rows]

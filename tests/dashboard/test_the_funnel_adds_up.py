@@ -132,4 +132,4 @@ def test_quality_counts_standing_decisions_by_the_verdict_that_was_on_screen(ses
     assert [one.model_dump() for one in answer.overruled] == [
         {"rule": "solves_it", "machine": "no", "person": "yes", "decisions": 1}
     ]
-    assert (answer.calibration, answer.audit) == ("not yet", "not yet")
+    assert (answer.calibration.units, answer.audit) == (2, None)

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
@@ -12,21 +10,13 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput
 from app.export import service
-from app.export.formats import row_hash
-from app.export.service import Wanted, build_release, start_release
+from app.export.asking import Wanted
+from app.export.service import build_release, start_release
 from app.pipeline import Action, InstanceStatus, Stream
-from app.settings import settings
-from app.storage.tables import Decision, Evidence, Instance, Project, Release, Revision, Run
+from app.rows.codeocean import row_hash
+from app.storage.tables import Decision, Evidence, Instance, Project, Release, Revision
+from tests.export.building import build, rows
 from tests.factories import make_instance, make_person, make_pick, make_project, make_snippet
-
-
-@pytest.fixture(autouse=True)
-def files_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FILES_DIR", str(tmp_path))
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 @pytest.fixture
@@ -63,18 +53,6 @@ def accepted(session: Session, project: Project, action: Action = Action.ACCEPT,
     )
     session.flush()
     return instance
-
-
-def build(session: Session, project: Project, wanted: Wanted) -> tuple[Run, Path]:
-    run = start_release(session, project, wanted, None)
-    for _ in build_release(session, run):
-        session.flush()
-    release = service.queries.release_of_run(session, run.id)
-    return run, service.folder_of(project, release)
-
-
-def rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_only_what_people_accepted_or_edited_is_in_it_with_the_text_they_left(
@@ -231,7 +209,11 @@ def test_a_name_is_used_once(session: Session, project: Project) -> None:
     [
         (Wanted("../up"), "name"),
         (Wanted("latest"), "name"),
-        (Wanted("x", basis="audited"), "basis"),
+        (Wanted("x", basis="audit"), "basis"),
+        (Wanted("x", audit_id=1), "audit_id"),
+        (Wanted("x", basis="audited", filters={"tasks": ["repair"]}), "filters"),
+        (Wanted("x", basis="audited", gates={"unknown_license": "admit"}), "gates"),
+        (Wanted("x", basis="audited", audit_id=999_999_999), "audit_id"),
         (Wanted("x", formats=["docx"]), "formats"),
         (Wanted("x", splits={"train": 0.5}), "splits"),
         (Wanted("x", gates={"mood": "block"}), "gates"),

@@ -11,17 +11,41 @@ from sqlalchemy.orm import Session
 from app.accounts.sessions import open_session as sign_in
 from app.accounts.tokens import create_token
 from app.pipeline import Scope
-from app.review import adjudication_pages, api, assign_pages, bulk_pages, instance_pages, pages, policy_pages
+from app.review import (
+    adjudication_pages,
+    api,
+    assign_pages,
+    bulk_pages,
+    draw_pages,
+    instance_pages,
+    label_api,
+    label_pages,
+    pages,
+    policy_pages,
+)
 from app.storage.tables import Person, SignIn
 from app.web.dependencies import SESSION_COOKIE, open_session
 from app.web.errors import add_error_pages
+
+ROUTES = (
+    api,
+    label_api,
+    pages,
+    bulk_pages,
+    assign_pages,
+    instance_pages,
+    adjudication_pages,
+    draw_pages,
+    label_pages,
+    policy_pages,
+)
 
 
 @pytest.fixture
 def application(session: Session) -> FastAPI:
     application = FastAPI()
     add_error_pages(application)
-    for routes in (api, pages, bulk_pages, assign_pages, instance_pages, adjudication_pages, policy_pages):
+    for routes in ROUTES:
         application.include_router(routes.router)
     application.dependency_overrides[open_session] = lambda: session
     return application

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput
-from app.pipeline import Action, InstanceStatus, Move
+from app.pipeline import Action, AuditState, InstanceStatus, Move
 from app.prompting.exemplars import text_hash
 from app.review import bulk, bulk_queries
 from app.review.decision_queries import recent_decisions
@@ -29,6 +29,7 @@ from app.storage.tables import (
     RunExemplar,
 )
 from tests.factories import make_person, make_project
+from tests.review.audit_cases import make_audit
 from tests.review.review_cases import PlainBrowser, card_for, decide_next, instances_of, judged, run_out, say
 
 SitDown = Callable[[Person], str]
@@ -236,6 +237,23 @@ def test_an_instance_in_the_hands_of_a_reader_stays_theirs(
     assert action.count == 2
     assert [row.status for row in (held, abandoned, free)] == ["waiting", "accepted", "accepted"]
     assert session.scalars(select(Lease.id)).all() == [card.lease.id]
+
+
+def test_what_is_frozen_for_an_open_audit_is_left_out_but_may_be_withdrawn(
+    session: Session, project: Project, lead: Person
+) -> None:
+    audit = make_audit(session, project, 2)
+    (free,) = instances_of(session, project, 1)
+
+    seen = bulk_queries.preview(session, project.id, lead.id, Move.ACCEPT, EVERYTHING)
+    assert (seen.rows, seen.newest, seen.left_out) == (1, free.id, {"frozen for an audit": 2})
+    withdrawn = do(session, lead, project, Move.WITHDRAW)
+    assert withdrawn.count == 3
+    assert bulk.undo(session, lead, project, withdrawn.id).taken_back == 3
+
+    audit.state = AuditState.ABANDONED
+    session.flush()
+    assert do(session, lead, project, Move.ACCEPT).count == 3
 
 
 def test_only_the_rows_of_the_project_are_touched(session: Session, project: Project, lead: Person) -> None:

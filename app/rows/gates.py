@@ -1,4 +1,4 @@
-"""What keeps a row out of a release although a person accepted it. Pure.
+"""What keeps a row out of a release or of a lot, whatever people or machines said about it. Pure.
 
 A gate acts on evidence that exists; for what is not checked yet the manifest says so.
 """
@@ -22,8 +22,8 @@ DEFAULTS = {UNKNOWN_LICENSE: Mode.BLOCK, EXACT_DUPLICATE: Mode.BLOCK, DOES_NOT_P
 NOT_CHECKED = ("near_duplicate", "contamination", "secrets", "runs")
 MEANINGS = {
     UNKNOWN_LICENSE: "the licence of the raw code is unknown (an imported row has no raw code behind it)",
-    EXACT_DUPLICATE: "the same text is in the release already",
-    DOES_NOT_PARSE: "the code that must be right has a syntax error, although a person accepted it",
+    EXACT_DUPLICATE: "the same text is in it already",
+    DOES_NOT_PARSE: "the code that must be right has a syntax error",
 }
 
 RELEASED = "released"
@@ -39,6 +39,7 @@ class Candidate(NamedTuple):
     repo: str
     does_not_parse: bool
     has_raw_code: bool = True  # an imported row has none: its licence is that of its set
+    is_suspicious: bool = False  # a verdict or a check speaks against it; no gate acts on that
 
 
 class Sorted(NamedTuple):

@@ -1,0 +1,230 @@
+"""Asking another judge about instances that people have decided. Touches the tables through its session.
+
+What is judged is the text that the first judge saw, with the same cases beside it: only the model differs, and the
+rules and the prompt as far as they changed since. Neither the instance nor its verdict is touched.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from app.accounts.log import log
+from app.discrimination import prompts, queries
+from app.discrimination.handler import said_by
+from app.discrimination.mechanical import machine_answers
+from app.discrimination.offline import silence
+from app.discrimination.opinion import merged, overall
+from app.discrimination.prompts import Judged
+from app.discrimination.rubric import asked_of, rules_hash, rules_of
+from app.engine.handlers import Ending
+from app.engine.items import add_items
+from app.engine.money import checked_budget, rate_of
+from app.engine.runs import open_run
+from app.errors import Conflict, DomainError, InvalidInput, Unparsable
+from app.pipeline import OFFLINE, OUTCOME_OF_VERDICT, RunKind, Stage, Task, Verdict
+from app.prompting.exemplars import Case, Drawn
+from app.prompting.prompt import Answered, Prompt
+from app.settings import settings
+from app.storage.bank import Bank, keep_templates
+from app.storage.decided import decided, has_served
+from app.storage.tables import (
+    Call,
+    Instance,
+    Person,
+    Project,
+    ReplayVerdict,
+    Revision,
+    Run,
+    VerdictRow,
+    WorkItem,
+)
+
+MOST = 10_000
+USUAL = 2_000
+
+_TEXTS = ("instruction", "information", "solution")
+_BYTES_A_TOKEN = 3.5
+_RULES_TOKENS = 1_600  # the judge's system prompt, a good and a bad case
+_VERDICT_TOKENS = 450  # about a sentence of reason for each rule
+
+
+class Wanted(NamedTuple):
+    """Which judge is tried on the newest `most` decided instances."""
+
+    discriminator: str
+    most: int = USUAL
+    budget_usd: float | None = None
+
+
+class Estimate(NamedTuple):
+    """`cost_micro` is None where the price of the model is unknown."""
+
+    instances: int
+    cost_micro: int | None
+
+
+def estimate(session: Session, project: Project, wanted: Wanted) -> Estimate:
+    """What the replay would probably cost if nothing of it had been asked before. Raises as `start_replay` does."""
+    _check(wanted)
+    found = _decided_instances(session, project.id, wanted.most)
+    rate = rate_of(session, wanted.discriminator)
+    if rate is None:
+        return Estimate(len(found), None)
+    texts = func.concat(Instance.instruction, Instance.information, Instance.solution)
+    size = session.scalar(
+        select(func.sum(func.octet_length(texts))).where(
+            Instance.id.in_([one["instance_id"] for one in found])
+        )
+    )
+    tokens_in = round(int(size or 0) / _BYTES_A_TOKEN) + _RULES_TOKENS * len(found)
+    return Estimate(len(found), rate.cost(tokens_in, _VERDICT_TOKENS * len(found)))
+
+
+def start_replay(session: Session, project: Project, wanted: Wanted, person: Person | None) -> Run:
+    """Open a run that asks the judge. What was asked before, and answered, costs nothing again.
+
+    Raises InvalidInput naming the field, and Conflict where nothing is decided that could be replayed.
+    """
+    budget_micro = _check(wanted)
+    if budget_micro is not None and rate_of(session, wanted.discriminator) is None:
+        raise InvalidInput(
+            f'the price of "{wanted.discriminator}" is unknown: set it, or start without a budget',
+            "budget_usd",
+        )
+    found = _decided_instances(session, project.id, wanted.most)
+    if not found:
+        raise Conflict(
+            "nothing to replay: no instance with a verdict is decided by people that never served as an example"
+        )
+    person_id = person.id if person else None
+    params = {"discriminator": wanted.discriminator, "count": len(found)}
+    run = open_run(
+        session, project.id, person_id, RunKind.REPLAY, params, total=len(found), budget_micro=budget_micro
+    )
+    session.execute(insert(ReplayVerdict), [one | {"run_id": run.id} for one in found])
+    add_items(session, run, Stage.REPLAY, [one["instance_id"] for one in found])
+    log(session, person_id, "replay started", f"run {run.id}", params, project_id=project.id)
+    return run
+
+
+def _check(wanted: Wanted) -> int | None:
+    if not wanted.discriminator.strip():
+        raise InvalidInput("name the model that judges", "discriminator")
+    if wanted.discriminator != OFFLINE and not settings().has_model:
+        raise InvalidInput(
+            f'no provider is configured for the model "{wanted.discriminator}": set OPENAI_API_KEY, or use {OFFLINE}',
+            "discriminator",
+        )
+    if not 1 <= wanted.most <= MOST:
+        raise InvalidInput(f"count must be from 1 to {MOST:,}", "count")
+    return checked_budget(wanted.budget_usd)
+
+
+def _decided_instances(session: Session, project_id: int, most: int) -> list[dict[str, Any]]:
+    word = decided(project_id)
+    query = (
+        select(word.c.instance_id, word.c.verdict_id, word.c.is_good)
+        .join(Instance, Instance.id == word.c.instance_id)
+        .join(VerdictRow, VerdictRow.id == word.c.verdict_id)
+        .where(VerdictRow.overall != Verdict.INVALID, ~has_served())
+        .order_by(word.c.id.desc())
+        .limit(most)
+    )
+    return [dict(row) for row in session.execute(query).mappings()]
+
+
+class _Question(NamedTuple):
+    """The text that a verdict was about, and the cases that its judge saw beside it."""
+
+    judge: str
+    judged: Judged
+    revision: int
+    drawn: Drawn
+
+
+def _questions(session: Session, items: Sequence[WorkItem]) -> dict[int, _Question]:
+    """By item."""
+    query = (
+        select(
+            WorkItem.id,
+            Run.params["discriminator"].as_string(),
+            VerdictRow.revision,
+            Call.good_exemplar_id,
+            Call.bad_exemplar_id,
+            Instance.task,
+            Instance.language,
+            Instance.target_language,
+            *(func.coalesce(getattr(Revision, name), getattr(Instance, name)) for name in _TEXTS),
+        )
+        .join(Run, Run.id == WorkItem.run_id)
+        .join(
+            ReplayVerdict,
+            (ReplayVerdict.run_id == WorkItem.run_id) & (ReplayVerdict.instance_id == WorkItem.source_id),
+        )
+        .join(VerdictRow, VerdictRow.id == ReplayVerdict.verdict_id)
+        .join(Call, Call.id == VerdictRow.call_id)
+        .join(Instance, Instance.id == ReplayVerdict.instance_id)
+        # A text that nobody has changed may stand in its instance alone.
+        .outerjoin(Revision, (Revision.instance_id == Instance.id) & (Revision.number == VerdictRow.revision))
+        .where(WorkItem.id.in_([item.id for item in items]))
+    )
+    found: dict[int, _Question] = {}
+    for item_id, judge, revision, good, bad, task, language, target, *text in session.execute(query):
+        instruction, information, solution = map(str, text)
+        judged = Judged(Task(task), language, target, instruction, information, solution)
+        found[item_id] = _Question(judge, judged, revision, Drawn(good, bad))
+    return found
+
+
+class ReplayHandler:
+    """Asks for verdicts on `item.source_id` and keeps them beside those that people saw."""
+
+    def __init__(self) -> None:
+        self._bank = Bank()
+
+    def prepare(self, session: Session, items: Sequence[WorkItem]) -> Sequence[Prompt | Answered]:
+        found = _questions(session, items)
+        tasks = {one.judged.task for one in found.values()}
+        keep_templates(
+            session, [make(task) for task in tasks for make in (prompts.template, prompts.rules_template)]
+        )
+        cases = self._bank.cases(session, [one.drawn for one in found.values()])
+        return [_ask(found[item.id], cases) for item in items]
+
+    def record(
+        self, session: Session, answered: Sequence[tuple[WorkItem, Call]]
+    ) -> Sequence[Ending | DomainError]:
+        found = _questions(session, [item for item, _ in answered])
+        endings: list[Ending | DomainError] = []
+        for item, call in answered:
+            _, judged, revision, _ = found[item.id]
+            try:
+                said = said_by(call, judged.task)
+            except Unparsable as error:
+                endings.append(error)
+                continue
+            evidence = queries.evidence_of_revision(session, item.source_id, revision)
+            answers = merged(rules_of(judged.task), said.answers, machine_answers(judged, evidence))
+            endings.append(_keep(session, item, call, overall(answers)))
+        return endings
+
+    def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
+        return _keep(session, item, call, Verdict.INVALID)
+
+
+def _ask(question: _Question, cases: Mapping[int, Case]) -> Prompt | Answered:
+    judge, judged, _, drawn = question
+    if judge == OFFLINE:
+        return silence(asked_of(judged.task), rules_hash(judged.task))
+    return prompts.ask(judged, *drawn.of(cases))._replace(**drawn.columns())
+
+
+def _keep(session: Session, item: WorkItem, call: Call, verdict: Verdict) -> Ending:
+    session.execute(
+        update(ReplayVerdict)
+        .where(ReplayVerdict.run_id == item.run_id, ReplayVerdict.instance_id == item.source_id)
+        .values(call_id=call.id, overall=verdict)
+    )
+    return Ending(outcome=OUTCOME_OF_VERDICT[verdict])
