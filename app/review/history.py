@@ -74,6 +74,7 @@ def _detail(session: Session, row: Instance, viewer: Viewer) -> InstanceShape:
     calls = _calls(session, row)
     generating = [call for call in calls if call.stage == Stage.GENERATE]
     known = queries.known(session, row.id)
+    text, raw = text_of(row), queries.raw_code_of(known.snippet)
     pick = session.get(Pick, row.pick_id) if row.pick_id else None
     return InstanceShape.model_validate(
         {
@@ -89,7 +90,7 @@ def _detail(session: Session, row: Instance, viewer: Viewer) -> InstanceShape:
             "hidden_decisions": hidden,
             "revisions": revisions,
             "similar": _exact_copies(session, row),
-            "warnings": warnings_of(text_of(row), known.snippet, is_mended=known.is_mended),
+            "warnings": warnings_of(text, raw, is_mended=known.is_mended),
             "imported": imported(session, row, sees_opinions=sees_opinions),
         }
     )

@@ -24,7 +24,7 @@ from app.review.shapes import (
     VerdictShape,
     WarningShape,
 )
-from app.review.warnings import warnings_of
+from app.review.warnings import RawCode, warnings_of
 from app.storage.tables import (
     Call,
     Decision,
@@ -131,7 +131,11 @@ class Reading(NamedTuple):
 
     @property
     def warnings(self) -> list[WarningShape]:
-        return warnings_of(self.text, self.snippet, is_mended=self.is_mended)
+        return warnings_of(self.text, raw_code_of(self.snippet), is_mended=self.is_mended)
+
+
+def raw_code_of(snippet: Snippet | None) -> RawCode | None:
+    return RawCode(snippet.code, snippet.comment) if snippet else None
 
 
 def reading(session: Session, row: Instance, decision: Decision | None = None) -> Reading:

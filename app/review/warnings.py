@@ -1,7 +1,7 @@
 """What a reader is warned of: texts that may be meant for a model, and replies that had to be mended. Pure."""
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from app.prompting.suspicion import Reason, warnings_about
 from app.review.judgement import Text
@@ -21,12 +21,9 @@ _IN_WORDS: dict[str, str] = {
 _PLACES = {"code": "raw code", "comment": "comment of the raw code"}
 
 
-class RawCode(Protocol):
-    @property
-    def code(self) -> str: ...
-
-    @property
-    def comment(self) -> str: ...
+class RawCode(NamedTuple):
+    code: str
+    comment: str
 
 
 class Line(NamedTuple):
@@ -41,7 +38,7 @@ def warnings_of(text: Text, raw: RawCode | None, *, is_mended: bool) -> list[War
     """About the text as it is read and the raw code. `is_mended`: of the reply that the text was read from."""
     texts = text._asdict()
     if raw is not None:
-        texts |= {"code": raw.code, "comment": raw.comment}
+        texts |= raw._asdict()
     warned = [WarningShape(**one._asdict()) for one in warnings_about(texts)]
     if is_mended:
         warned.append(WarningShape(reason=MENDED, where="reply", excerpt=""))
