@@ -76,7 +76,7 @@ class DiscriminationHandler:
                 continue
             call.error_code, call.error_detail = how_read(said.marks)
             found = evidence.get(instance.id, {})
-            judgement = _judgement(instance, call, said, found)
+            judgement = judgement_of(instance, call, said, found)
             judgements.append(judgement)
             endings.append(_await_a_person(judgement, found))
         queries.keep_verdicts(session, judgements)
@@ -106,7 +106,7 @@ def said_by(call: Call, task: Task) -> Opinion:
     return opinion(reply_of(call), asked_of(task))
 
 
-def _judgement(instance: Instance, call: Call, said: Opinion, evidence: Evidence) -> Judgement:
+def judgement_of(instance: Instance, call: Call, said: Opinion, evidence: Evidence) -> Judgement:
     task = Task(instance.task)
     answers = merged(rules_of(task), said.answers, machine_answers(queries.judged(instance), evidence))
     verdict = overall(answers)

@@ -77,7 +77,7 @@ _KNOWN = (
         ),
         select(Call.error_code).where(Call.id == VerdictRow.call_id).scalar_subquery(),
         select(Call.error_code)
-        .where(Call.source_id == _INSTANCE, Call.stage == Stage.GENERATE, Call.usable)
+        .where(Call.source_id == _INSTANCE, Call.stage == Stage.GENERATE, Call.usable.is_(True))
         .order_by(Call.id.desc())
         .limit(1)
         .scalar_subquery(),
