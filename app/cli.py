@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -315,6 +316,41 @@ def audit(
         f" {draws['quarter']:.0f} with a quarter of what is tolerated"
     )
     print(f"read at {address}" + ("" if server else " once `breakwater up` serves"))
+
+
+@cli.command()
+def reparse(
+    project: ProjectSlug,
+    run: Annotated[int, typer.Argument(metavar="RUN", min=1, help="the number of an ended generation")],
+    *,
+    apply: Annotated[bool, typer.Option("--apply", help="do it; else only say what would change")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read the stored replies of a run again, by the parsers of this version. Asks no model."""
+    from app.runs import service
+    from app.runtime.rereaders import REREADERS
+
+    counts: Counter[str] = Counter()
+    with running_instance(with_workers=apply) as watched:
+        after: int | None = 0
+        while after is not None:
+            with session_factory().begin() as session:
+                there = _project(session, project)
+                found = (
+                    service.reparse(session, there.id, run, REREADERS, after, None)[0]
+                    if apply
+                    else service.look_again(session, there.id, run, REREADERS, after)
+                )
+            counts.update(found.counts)
+            after = found.following
+        ended = follow(session_factory(), run, watched) if apply else None
+    if as_json:
+        shown = shape_of(*ended).model_dump(mode="json") if ended else None
+        print(json.dumps(dict(counts) | {"run": shown}))
+        return
+    print(", ".join(f"{rows} {came.replace('_', ' ')}" for came, rows in counts.items() if rows) or "nothing")
+    if ended is not None:
+        _print_run(ended)
 
 
 @cli.command()

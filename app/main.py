@@ -53,6 +53,7 @@ from app.runs import api as runs_api
 from app.runs import call_api
 from app.runs import pages as runs_pages
 from app.runtime.logs import configure_logging
+from app.runtime.rereaders import REREADERS
 from app.selection import api as selection_api
 from app.selection import pages as selection_pages
 from app.settings import settings
@@ -159,6 +160,7 @@ def create_app() -> FastAPI:
         ],
     )
     app.state.renderers = RENDERERS
+    app.state.rereaders = REREADERS
     add_error_pages(app)
     for pages in PAGES:
         app.include_router(pages.router, include_in_schema=False)

@@ -23,7 +23,7 @@ from app.errors import DomainError, Unparsable
 from app.pipeline import OFFLINE, OUTCOME_OF_VERDICT, Finding, InstanceStatus, Stage, Task, Verdict
 from app.prompting.exemplars import Case, Drawn, draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt
-from app.prompting.reading import how_read
+from app.prompting.reading import REPAIRED, how_read
 from app.storage.bank import Bank, keep_templates, reply_of
 from app.storage.tables import Call, Instance, WorkItem
 
@@ -76,13 +76,12 @@ class DiscriminationHandler:
                 continue
             call.error_code, call.error_detail = how_read(said.marks)
             found = evidence.get(instance.id, {})
-            judgement = _judgement(instance, call, said, found)
+            judgement = judgement_of(instance, call, said, found)
             judgements.append(judgement)
             endings.append(_await_a_person(judgement, found))
         queries.keep_verdicts(session, judgements)
-        queries.keep_judged_cases(
-            session, [(one.instance, _case_of(one)) for one in judgements if is_settled(one.answers)]
-        )
+        settled = [one for one in judgements if is_settled(one.answers) and one.call.error_code != REPAIRED]
+        queries.keep_judged_cases(session, [(one.instance, _case_of(one)) for one in settled])
         return endings
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
@@ -107,7 +106,7 @@ def said_by(call: Call, task: Task) -> Opinion:
     return opinion(reply_of(call), asked_of(task))
 
 
-def _judgement(instance: Instance, call: Call, said: Opinion, evidence: Evidence) -> Judgement:
+def judgement_of(instance: Instance, call: Call, said: Opinion, evidence: Evidence) -> Judgement:
     task = Task(instance.task)
     answers = merged(rules_of(task), said.answers, machine_answers(queries.judged(instance), evidence))
     verdict = overall(answers)

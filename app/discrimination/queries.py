@@ -120,6 +120,28 @@ def keep_verdicts(session: Session, judgements: Sequence[Judgement]) -> None:
         session.execute(insert(RuleAnswer), answers)
 
 
+def newest_verdicts(session: Session, instance_ids: Collection[int]) -> dict[int, VerdictRow]:
+    """The newest verdict on the current revision of each instance that has one."""
+    newest = (
+        select(func.max(VerdictRow.id))
+        .join(Instance, (Instance.id == VerdictRow.instance_id) & (Instance.revision == VerdictRow.revision))
+        .where(Instance.id.in_(instance_ids))
+        .group_by(Instance.id)
+    )
+    rows = session.scalars(select(VerdictRow).where(VerdictRow.id.in_(newest)))
+    return {row.instance_id: row for row in rows}
+
+
+def answers_of(session: Session, verdict_ids: Collection[int]) -> dict[int, set[tuple[str, str, str, str]]]:
+    """(rule, answer, reason, who checked it), by verdict."""
+    found: dict[int, set[tuple[str, str, str, str]]] = defaultdict(set)
+    columns = (RuleAnswer.rule, RuleAnswer.answer, RuleAnswer.reason, RuleAnswer.checked_by)
+    statement = select(RuleAnswer.verdict_id, *columns).where(RuleAnswer.verdict_id.in_(verdict_ids))
+    for verdict_id, rule, answer, reason, checked_by in session.execute(statement):
+        found[verdict_id].add((rule, answer, reason, checked_by))
+    return found
+
+
 def keep_judged_cases(session: Session, cases: Sequence[tuple[Instance, Case]]) -> None:
     """Put judged cases into the bank of their project, but those whose text is there or whose place is full.
 

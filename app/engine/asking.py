@@ -24,7 +24,7 @@ from app.engine.handlers import Handlers
 from app.engine.items import claim
 from app.engine.money import Rates, rates_of, reserve
 from app.engine.recording import record
-from app.engine.runs import hold_run, mark_started, tell
+from app.engine.runs import ASKS_NOTHING, hold_run, mark_started, tell
 from app.errors import DomainError
 from app.pipeline import MODEL_STAGES, Stage
 from app.prompting.prompt import Answered, Prompt
@@ -53,6 +53,7 @@ class _Question(NamedTuple):
     model: str
     hash: str
     has_budget: bool
+    may_be_asked: bool
 
 
 class TakenOff(NamedTuple):
@@ -127,16 +128,17 @@ def _prepare(
 
 def _questions(session: Session, prompts: Sequence[tuple[WorkItem, Prompt]]) -> list[_Question]:
     run_ids = {item.run_id for item, _ in prompts}
-    rows = session.execute(select(Run.id, Run.params, Run.budget_micro).where(Run.id.in_(run_ids)))
-    runs: dict[int, tuple[dict[str, Any], int | None]] = {
-        run_id: (params, budget) for run_id, params, budget in rows
+    columns = (Run.id, Run.params, Run.budget_micro, Run.progress)
+    runs: dict[int, tuple[dict[str, Any], bool, bool]] = {
+        run_id: (params, budget is not None, not progress.get(ASKS_NOTHING))
+        for run_id, params, budget, progress in session.execute(select(*columns).where(Run.id.in_(run_ids)))
     }
     questions: list[_Question] = []
     for item, prompt in prompts:
-        params, budget = runs[item.run_id]
+        params, has_budget, may_ask = runs[item.run_id]
         model = str(params[_MODEL_OF[Stage(item.stage)]])
         hashed = request_hash(prompt, model)
-        questions.append(_Question(item, prompt, model, hashed, budget is not None))
+        questions.append(_Question(item, prompt, model, hashed, has_budget, may_ask))
     return questions
 
 
@@ -150,6 +152,12 @@ def _pay_in_advance(session: Session, questions: Sequence[_Question]) -> list[De
     for run_id, group in groupby(sorted(questions, key=_by_run), key=_by_run):
         asked = list(group)
         unpriced = _without_price(asked, rates)
+        if not all(one.may_be_asked for one in asked):
+            close(session, [put_back(one.item, refund=True) for one in asked])
+            hold_run(
+                session, run_id, "what was read again has to be judged, which asks a model: resume to let it"
+            )
+            continue
         if unpriced is not None:
             close(session, [put_back(one.item, refund=True) for one in asked])
             hold_run(session, run_id, f"price of {unpriced} is unknown, and the run has a budget")

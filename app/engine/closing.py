@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Boolean, Float, Text, case, func, insert, literal, select, text, update
+from sqlalchemy import BigInteger, Boolean, Float, Text, case, func, literal, select, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session, aliased
 
@@ -119,7 +119,7 @@ def close(session: Session, closings: Sequence[Closing]) -> set[int]:
         if closing.next_stage is not None
     ]
     if following:
-        session.execute(insert(WorkItem), following)
+        _add_following(session, following)
     add_counts(
         session,
         Counter((closing.item.run_id, str(closing.outcome)) for closing in closed if closing.outcome),
@@ -133,6 +133,19 @@ def close(session: Session, closings: Sequence[Closing]) -> set[int]:
         ),
     )
     return ours
+
+
+def _add_following(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
+    """The next stage's items. One that was done before is done again: what it was about has been read anew."""
+    statement = postgresql.insert(WorkItem)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[WorkItem.run_id, WorkItem.stage, WorkItem.source_id],
+            set_={"state": ItemState.PENDING, "next_attempt_at": func.now(), "finished_at": None},
+            where=(WorkItem.state == ItemState.SKIPPED) & WorkItem.outcome.is_(None),
+        ),
+        rows,
+    )
 
 
 def end_open_items(

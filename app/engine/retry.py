@@ -21,7 +21,8 @@ def retry_items(
     """Put a run's items that ended with `outcome` back into the queue. Returns how many.
 
     `reparse` reads the last raw reply again and pays nothing; items without a reply stay as they are. Else they
-    are asked anew, with all their tries. What a person has decided on, or is reading, is left alone.
+    are asked anew, with all their tries. What a person has decided on, or is reading, is left alone. An ended run
+    that only reads again asks no model until somebody resumes it.
     """
     if outcome not in RETRYABLE:
         raise InvalidInput(f"{outcome} cannot be retried, only {', '.join(RETRYABLE)}", "outcome")
@@ -54,17 +55,17 @@ def retry_items(
         .returning(WorkItem.source_id, WorkItem.lane)
         .execution_options(synchronize_session=False)
     ).all()
-    _take_from_people(session, [source_id for source_id, _ in retried])
+    take_from_people(session, [source_id for source_id, _ in retried])
     add_counts(session, {(run_id, str(outcome)): -len(retried)})
     lanes = Counter((run_id, lane, False) for _, lane in retried if lane is not None)
     count_lanes(session, {lane: -number for lane, number in lanes.items()})
-    reopen_run(session, run_id)
+    reopen_run(session, run_id, may_ask=not reparse)
     how = "read again" if reparse else "asked again"
     note(session, run_id, "retried", f"{len(retried)} {outcome}, {how}", person_id)
     return len(retried)
 
 
-def _take_from_people(session: Session, instance_ids: Sequence[int]) -> None:
+def take_from_people(session: Session, instance_ids: Sequence[int]) -> None:
     """Until they are judged again nobody is handed these instances."""
     session.execute(delete(Lease).where(Lease.instance_id.in_(instance_ids)))
     session.execute(

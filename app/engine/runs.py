@@ -37,6 +37,7 @@ STAGE_OF_KIND = {
 ASKING = tuple(kind for kind, stage in STAGE_OF_KIND.items() if stage in MODEL_STAGES)
 """The kinds of runs whose items ask a model."""
 
+ASKS_NOTHING = "asks_nothing"  # in a run's progress: it reads stored replies again, and pays for none
 RUN_CHANNEL = "run"  # Postgres notifications: the id of a run that moved
 
 
@@ -126,6 +127,8 @@ def hold_run(session: Session, run_id: int, reason: str) -> None:
 
 def resume_run(session: Session, run_id: int, person_id: int | None = None) -> None:
     run = _move(session, run_id, (RunState.PAUSED,), RunState.QUEUED, None)
+    if run.progress.get(ASKS_NOTHING):
+        run.progress = {**run.progress, ASKS_NOTHING: False}
     note(session, run_id, "resumed", person_id=person_id)
     session.flush()
     complete_runs(session)  # what was in flight at the pause may have been the rest
@@ -156,13 +159,20 @@ def cancel_stragglers(session: Session) -> int:
     return sum(end_open_items(session, run_id, ItemState.CANCELLED, Outcome.CANCELLED) for run_id in runs)
 
 
-def reopen_run(session: Session, run_id: int) -> None:
-    """An ended run has something to do again. Raises `Conflict` where it was cancelled or has failed."""
+def reopen_run(session: Session, run_id: int, *, may_ask: bool) -> None:
+    """An ended run has something to do again. Raises `Conflict` where it was cancelled or has failed.
+
+    Unless it `may_ask`, it is paused before it asks a model: resuming it lets it.
+    """
     run = session.get_one(Run, run_id, with_for_update={"key_share": True}, populate_existing=True)
     if run.state in (RunState.CANCELLED, RunState.FAILED):
         raise Conflict(f"run {run_id} is {run.state}; nothing of it can be done again")
-    if run.state not in UNFINISHED_RUNS:
-        run.state, run.finished_at = RunState.QUEUED, None
+    was_only_reading = run.state == RunState.PAUSED and bool(run.progress.get(ASKS_NOTHING))
+    if run.state not in UNFINISHED_RUNS or was_only_reading:
+        run.state, run.reason, run.finished_at = RunState.QUEUED, None, None
+        run.progress = {**run.progress, ASKS_NOTHING: True}
+    if may_ask:
+        run.progress = {**run.progress, ASKS_NOTHING: False}
     enqueue_after_commit(session, doorbell_for(STAGE_OF_KIND[RunKind(run.kind)]))
 
 

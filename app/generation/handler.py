@@ -72,8 +72,13 @@ class GenerationHandler:
         return endings
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
-        """The instance is unusable, with the reason; the raw replies stay with its calls."""
+        """The instance is unusable, with the reason; the raw replies stay with its calls.
+
+        It may have had a text, read from the same reply in another way, and a verdict on that.
+        """
         instance = session.get_one(Instance, item.source_id)
         instance.status = InstanceStatus.UNUSABLE
         instance.unusable_reason = error.code
+        instance.task_name = instance.instruction = instance.information = instance.solution = ""
+        instance.text_hash, instance.verdict, instance.contradictory = None, None, False
         return Ending(outcome=Outcome.UNUSABLE)

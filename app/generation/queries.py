@@ -1,7 +1,7 @@
 """What generation reads and writes: material, the frozen snapshot of cases, instances."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, and_, case, exists, func, insert, literal, select
 from sqlalchemy.dialects import postgresql
@@ -208,17 +208,23 @@ def material_of(instance: Instance, snippet: Snippet) -> Material:
 
 
 def keep_texts(session: Session, texts: Iterable[tuple[Instance, Written]]) -> None:
-    """Write the four keys to each instance and keep them as revision 0, the model's own."""
+    """Write the four keys to each instance and keep them as revision 0, the model's own.
+
+    A text that was read before from the same reply, in another way, is replaced.
+    """
+    rows: list[dict[str, Any]] = []
     for instance, text in texts:
         instance.task_name, instance.instruction, instance.information, instance.solution = text
         instance.text_hash = text_hash(instance.task, *text[1:])
-        session.add(
-            Revision(
-                instance_id=instance.id,
-                number=0,
-                instruction=text.instruction,
-                information=text.information,
-                solution=text.solution,
-            )
-        )
+        fields = {key: getattr(text, key) for key in ("instruction", "information", "solution")}
+        rows.append({"instance_id": instance.id, "number": 0, **fields})
     session.flush()
+    if rows:
+        statement = postgresql.insert(Revision)
+        replaced = {key: statement.excluded[key] for key in ("instruction", "information", "solution")}
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[Revision.instance_id, Revision.number], set_=replaced
+            ),
+            rows,
+        )

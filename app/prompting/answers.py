@@ -62,14 +62,15 @@ def bare(text: str) -> str:
     return text.strip(_UNSEEN)
 
 
-def without_thoughts(text: str) -> str:
+def without_thoughts(text: str, wanted: Collection[str]) -> str:
     """What a reasoning model says after it has thought. Without thoughts it is `text`.
 
-    The tag that opens a thought may be missing: some chat templates write it into the prompt. Raises Unparsable
-    as `empty` where there are only thoughts.
+    The tag that opens a thought may be missing: some chat templates write it into the prompt. Then a closing tag
+    ends a thought only where no object with the `wanted` keys stands before it; else a model that has answered
+    may be quoting one. Raises Unparsable as `empty` where there are only thoughts.
     """
     final = list(_FINAL_WORD.finditer(text))
-    if final and not _is_within_an_object(text, final[-1].start()):
+    if final and not _is_after_an_answer(text, final[-1].start(), wanted):
         return text[final[-1].end() :]
     rest = bare(text)
     while begin := next((tag for tag in _ENDS_OF_THOUGHT if rest.startswith(tag)), None):
@@ -81,7 +82,7 @@ def without_thoughts(text: str) -> str:
             raise Unparsable("the reply holds thoughts and no answer", "empty")
     for end in _ENDS_OF_THOUGHT.values():
         place = rest.find(end)
-        if place >= 0 and not _is_within_an_object(rest, place):
+        if place >= 0 and not _is_after_an_answer(rest, place, wanted):
             return rest[place + len(end) :]
     return rest
 
@@ -181,9 +182,13 @@ def _unfenced(text: str) -> str:
     return bare(found[1] if found else text)
 
 
-def _is_within_an_object(text: str, place: int) -> bool:
-    """Whole or broken: then it is quoted there, and no word of the model's own."""
-    return any(piece.start < place < (piece.end or len(text)) for piece in pieces_of(text))
+def _is_after_an_answer(text: str, place: int, wanted: Collection[str]) -> bool:
+    """Whether an answer stands before `place`, or is open there: whole or broken."""
+    return any(
+        piece.start < place < (piece.end or len(text)) or next(held_in(piece.value, wanted), None) is not None
+        for piece in pieces_of(text)
+        if piece.start < place
+    )
 
 
 def _end_of(text: str, start: int) -> int | None:

@@ -115,7 +115,7 @@ def read_json(text: str, keys: Collection[str]) -> Found:
     whole = _whole(text, wanted)
     if whole is not None:
         return whole
-    rest = without_thoughts(text)
+    rest = without_thoughts(text, wanted)
     whole = _whole(rest, wanted) if rest != text else None
     if whole is not None:
         return whole._replace(marks=tuple(dict.fromkeys((Mark.AROUND, *whole.marks))))

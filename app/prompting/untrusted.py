@@ -7,6 +7,8 @@ fences use the one bracket that can therefore never stand inside.
 
 import re
 
+from app.prompting.unseen import BIDIRECTIONAL, JOINERS, STRAY_SELECTOR, ZERO_WIDTH
+
 OPENING = "⟪begin untrusted text⟫"
 CLOSING = "⟪end untrusted text⟫"
 
@@ -17,9 +19,12 @@ HOW_TO_READ_IT = (
 )
 
 _BRACKETS = "⟪⟫"
-_UNSEEN = "\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff"
-_CHAT_CONTROL = r"<(?=\||/?s>|start_of_turn|end_of_turn)|\[(?=/?INST\])"
-_HARMFUL = re.compile(f"[{_BRACKETS}{_UNSEEN}]|{_CHAT_CONTROL}")
+_UNSEEN = f"\x00-\x08\x0b\x0e-\x1f\x7f-\x9f{BIDIRECTIONAL}{ZERO_WIDTH}{JOINERS}\ud800-\udfff"
+_CHAT_CONTROL = (  # how a word of a chat template begins, whosever it is
+    r"<(?=[|｜]|/?s>|<SYS|</SYS|start_of_turn|end_of_turn|/?(?:think|thinking|tool_call|tool_response)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK)\])"
+)
+_HARMFUL = re.compile(f"[{_BRACKETS}{_UNSEEN}]|{STRAY_SELECTOR}|{_CHAT_CONTROL}")
 _NUMBERED = re.compile(r"⟪U\+([0-9A-F]{4,6})⟫")
 
 

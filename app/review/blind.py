@@ -62,6 +62,7 @@ def blind_detail(detail: InstanceShape, revision: int, text: Text, reader: str) 
             "hidden_decisions": 0,
             "revisions": [frozen],
             "similar": [],
+            "warnings": [],
             "imported": None,
         }
     )

@@ -88,6 +88,7 @@ INSTANCE: JsonDict = {
         "why_invalid": None,
         "rules_hash": "41c2...",
         "call_id": 31,
+        "mended": False,
         "created_at": "2026-11-22T10:00:03Z",
         "rules": [
             {
@@ -128,5 +129,6 @@ INSTANCE: JsonDict = {
         {"number": 0, "person": None, **_TEXTS, "edit_distance": 0, "created_at": "2026-11-22T10:00:01Z"}
     ],
     "similar": [],
+    "warnings": [{"reason": "hidden_characters", "where": "code", "excerpt": "isU+200BAdmin = isAdmin"}],
     "imported": None,
 }

@@ -13,7 +13,7 @@ from app.review.imported import imported
 from app.review.overlap import may_see_opinions
 from app.review.policy import policy_of
 from app.review.queries import columns_of
-from app.review.revisions import text_at
+from app.review.revisions import text_at, text_of
 from app.review.shapes import (
     CallShape,
     DecisionShape,
@@ -23,6 +23,7 @@ from app.review.shapes import (
     SimilarShape,
     SnippetShape,
 )
+from app.review.warnings import warnings_of
 from app.storage.tables import (
     Call,
     Decision,
@@ -73,6 +74,7 @@ def _detail(session: Session, row: Instance, viewer: Viewer) -> InstanceShape:
     calls = _calls(session, row)
     generating = [call for call in calls if call.stage == Stage.GENERATE]
     known = queries.known(session, row.id)
+    text, raw = text_of(row), queries.raw_code_of(known.snippet)
     pick = session.get(Pick, row.pick_id) if row.pick_id else None
     return InstanceShape.model_validate(
         {
@@ -88,6 +90,7 @@ def _detail(session: Session, row: Instance, viewer: Viewer) -> InstanceShape:
             "hidden_decisions": hidden,
             "revisions": revisions,
             "similar": _exact_copies(session, row),
+            "warnings": warnings_of(text, raw, is_mended=known.is_mended),
             "imported": imported(session, row, sees_opinions=sees_opinions),
         }
     )

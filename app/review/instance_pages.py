@@ -13,6 +13,7 @@ from app.review.fields import fields_of
 from app.review.filters import count_of, instance_rows
 from app.review.history import Viewer
 from app.review.timeline import stage_words, timeline
+from app.review.warnings import in_words
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.pagination import AskedWindow, cut
 from app.web.templating import is_htmx, render
@@ -75,4 +76,5 @@ def instance(
         events=timeline(detail),
         shown=fields_of(detail.task, detail.language, detail.target_language),
         stage_words=stage_words,
+        warning_lines=in_words,
     )

@@ -14,6 +14,7 @@ from app.review.difference import changed_lines
 from app.review.drafts import SavedElsewhere, Typed
 from app.review.fields import fields_of
 from app.review.judgement import EDITABLE, PAST, Judgement, Text
+from app.review.warnings import in_words
 from app.storage.tables import Draft
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.errors import refusal_of
@@ -227,6 +228,8 @@ def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found
         past=PAST,
         fields_of=fields_of,
         changed_lines=changed_lines,
+        warned=reading.warnings if reading else [],
+        warning_lines=in_words,
     )
 
 

@@ -13,6 +13,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
+from app.pipeline import Stage
+from app.prompting.reading import REPAIRED
 from app.review.decision_queries import revision_left_by
 from app.review.judgement import Text
 from app.review.revisions import text_at, text_of_revision
@@ -20,8 +22,11 @@ from app.review.shapes import (
     EvidenceShape,
     RuleShape,
     VerdictShape,
+    WarningShape,
 )
+from app.review.warnings import RawCode, warnings_of
 from app.storage.tables import (
+    Call,
     Decision,
     Evidence,
     Instance,
@@ -70,6 +75,12 @@ _KNOWN = (
             of=Evidence.instance_id == _INSTANCE,
             by=[Evidence.revision, Evidence.kind],
         ),
+        select(Call.error_code).where(Call.id == VerdictRow.call_id).scalar_subquery(),
+        select(Call.error_code)
+        .where(Call.source_id == _INSTANCE, Call.stage == Stage.GENERATE, Call.usable.is_(True))
+        .order_by(Call.id.desc())
+        .limit(1)
+        .scalar_subquery(),
     )
     .select_from(Instance)
     .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
@@ -79,24 +90,32 @@ _KNOWN = (
 
 
 class Known(NamedTuple):
-    """What was found about an instance before a person reads it. Evidence goes by revision and kind."""
+    """What was found about an instance before a person reads it. Evidence goes by revision and kind.
+
+    `is_mended`: its text was read from a broken reply.
+    """
 
     snippet: Snippet | None
     verdict: VerdictShape | None
     evidence: list[EvidenceShape]
+    is_mended: bool
 
 
 def known(session: Session, instance_id: int) -> Known:
     """The newest verdict comes with its rules: failed ones first, then passed, then unchecked."""
     found = session.execute(_KNOWN, {"instance_id": instance_id}).one()
-    snippet, verdict, answers, evidence = found
+    snippet, verdict, answers, evidence, verdict_read, text_read = found
     order = {"no": 0, "yes": 1}
     rules = sorted(
         (RuleShape.model_validate(one) for one in answers or ()),  # an invalid verdict has none
         key=lambda rule: order.get(rule.answer, 2),
     )
-    shape = VerdictShape.model_validate({**columns_of(verdict), "rules": rules}) if verdict else None
-    return Known(snippet, shape, [EvidenceShape.model_validate(one) for one in evidence or ()])
+    mended = {"mended": verdict_read == REPAIRED}
+    shape = (
+        VerdictShape.model_validate({**columns_of(verdict), "rules": rules, **mended}) if verdict else None
+    )
+    shapes = [EvidenceShape.model_validate(one) for one in evidence or ()]
+    return Known(snippet, shape, shapes, is_mended=text_read == REPAIRED)
 
 
 class Reading(NamedTuple):
@@ -108,6 +127,15 @@ class Reading(NamedTuple):
     snippet: Snippet | None
     verdict: VerdictShape | None
     evidence: list[EvidenceShape]
+    is_mended: bool
+
+    @property
+    def warnings(self) -> list[WarningShape]:
+        return warnings_of(self.text, raw_code_of(self.snippet), is_mended=self.is_mended)
+
+
+def raw_code_of(snippet: Snippet | None) -> RawCode | None:
+    return RawCode(snippet.code, snippet.comment) if snippet else None
 
 
 def reading(session: Session, row: Instance, decision: Decision | None = None) -> Reading:

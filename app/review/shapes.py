@@ -54,7 +54,10 @@ class RuleShape(_Shape):
 
 
 class VerdictShape(_Shape):
-    """A machine's opinion of one revision. `claimed` is the model's own word, `overall` what the rules give."""
+    """A machine's opinion of one revision. `claimed` is the model's own word, `overall` what the rules give.
+
+    `mended`: its reply was broken JSON, read after a repair.
+    """
 
     id: int
     revision: int
@@ -64,6 +67,7 @@ class VerdictShape(_Shape):
     why_invalid: str | None
     rules_hash: str
     call_id: int
+    mended: bool = False
     created_at: datetime
     rules: list[RuleShape]
 
@@ -148,6 +152,14 @@ class ImportedShape(_Shape):
     hidden: int = 0  # answers of people that the viewer must not know yet
 
 
+class WarningShape(_Shape):
+    """What in an instance may be meant for a model and not for people, or was read from a broken reply."""
+
+    reason: str = Field(examples=["hidden_characters"])
+    where: str = Field(description="instruction, information, solution, code, comment or reply")
+    excerpt: str = Field(examples=["isU+200BAdmin = isAdmin"])
+
+
 class InstanceShape(_Shape):
     """One instance with everything that is known about it."""
 
@@ -181,6 +193,7 @@ class InstanceShape(_Shape):
     hidden_decisions: int = 0  # other people's, of an instance that is still to be read without knowing them
     revisions: list[RevisionShape]
     similar: list[SimilarShape]
+    warnings: list[WarningShape] = Field(default=[], description="Empty for whoever reads it blind")
     imported: ImportedShape | None = None
 
 

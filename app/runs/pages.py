@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.orm import Session
 
 from app.engine.goals import lanes_of
+from app.engine.rereading import MOST_AT_ONCE
 from app.engine.retry import RETRYABLE
 from app.engine.runs import progress_of
 from app.engine.sweep import queues_alive
@@ -114,6 +115,37 @@ def retry(
 ) -> Response:
     service.retry(session, project.id, run_id, outcome, how, person.id)
     return see_other(f"/runs/{run_id}", "They are in the queue again.")
+
+
+Cursor = Annotated[int, Query(ge=0, le=2**63 - 1)]
+
+
+@router.get("/runs/{run_id}/reparse", dependencies=[require_role("admin")])
+def look_again(
+    request: Request, session: DbSession, project: CurrentProject, run_id: RunId, cursor: Cursor = 0
+) -> HTMLResponse:
+    """What reading the stored replies again would change, before it does."""
+    run = queries.run_of(session, project.id, run_id)
+    found = service.look_again(session, project.id, run_id, request.app.state.rereaders, cursor)
+    return render(request, "runs/reparse.html", run=run, found=found, cursor=cursor, most=MOST_AT_ONCE)
+
+
+@router.post("/runs/{run_id}/reparse", dependencies=[require_role("admin")])
+def reparse(
+    request: Request,
+    session: DbSession,
+    project: CurrentProject,
+    person: CurrentPerson,
+    run_id: RunId,
+    cursor: Annotated[int, Form(ge=0, le=2**63 - 1)] = 0,
+) -> Response:
+    found, _ = service.reparse(session, project.id, run_id, request.app.state.rereaders, cursor, person.id)
+    if found.following is not None:
+        return see_other(
+            f"/runs/{run_id}/reparse?cursor={found.following}", f"{found.again:,} are in the queue again."
+        )
+    words = f"{found.again:,} are in the queue again." if found.again else "Everything reads as before."
+    return see_other(f"/runs/{run_id}", words)
 
 
 @router.post("/runs/{run_id}/write-off", dependencies=[require_role("admin")])

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app.accounts.log import log
 from app.engine.calls import write_off
 from app.engine.money import checked_budget
+from app.engine.rereading import Found, Rereaders, look, read_again
 from app.engine.retry import retry_items
 from app.engine.runs import (
     Progress,
@@ -22,7 +23,7 @@ from app.errors import Conflict, InvalidInput
 from app.pipeline import Outcome, Priority, RunKind
 from app.runs import queries
 from app.runs.queries import Exhibit
-from app.runs.shapes import ItemShape, RunShape
+from app.runs.shapes import ExampleShape, ItemShape, RereadShape, RunShape
 from app.storage.tables import CallTally, Run
 
 Step = Literal["pause", "resume", "cancel"]
@@ -83,6 +84,29 @@ def retry(
     return _as_it_is(session, run)
 
 
+def look_again(session: Session, project_id: int, run_id: int, rereaders: Rereaders, after: int) -> Found:
+    """What reading the stored replies again would change. Raises `Conflict` for a run that is going."""
+    run = _generation(session, project_id, run_id)
+    return look(session, run.id, rereaders, after)
+
+
+def reparse(
+    session: Session, project_id: int, run_id: int, rereaders: Rereaders, after: int, person_id: int | None
+) -> tuple[Found, SeenRun]:
+    """Read the stored replies again, and go on from what they say now. Raises `Conflict` for a run that is going."""
+    run = _generation(session, project_id, run_id)
+    found = read_again(session, run.id, rereaders, after, person_id)
+    log(
+        session,
+        person_id,
+        "replies read again",
+        f"run {run_id}",
+        {str(came): rows for came, rows in found.counts.items()},
+        project_id=project_id,
+    )
+    return found, _as_it_is(session, run)
+
+
 def write_off_calls(session: Session, project_id: int, run_id: int, person_id: int) -> tuple[int, SeenRun]:
     """Give back what is reserved for calls that may have been billed. Returns how many there were."""
     run = _generation(session, project_id, run_id)
@@ -135,6 +159,15 @@ def costs(session: Session, run: Run, progress: Progress) -> Costs:
         per_passed=run.cost_micro / passed if passed else None,
         accepted=accepted,
         per_accepted=run.cost_micro / accepted if accepted else None,
+    )
+
+
+def reread_shape(found: Found, after: SeenRun | None = None) -> RereadShape:
+    return RereadShape(
+        **{came.value: rows for came, rows in found.counts.items()},
+        examples=[ExampleShape(**one._asdict()) for one in found.examples],
+        next=found.following,
+        run=None if after is None else shape_of(*after),
     )
 
 

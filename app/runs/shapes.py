@@ -28,6 +28,22 @@ _EXAMPLE: JsonDict = {
 }
 
 
+_REREAD: JsonDict = {
+    "usable": 6,
+    "changed": 1,
+    "refused": 0,
+    "marked": 12,
+    "same": 778,
+    "decided": 3,
+    "in_hand": 0,
+    "other_rules": 0,
+    "without_reply": 0,
+    "examples": [{"instance_id": 7, "stage": "discriminate", "came": "changed", "detail": "fail, now pass"}],
+    "next": None,
+    "run": None,
+}
+
+
 class RunShape(BaseModel):
     """A run of any kind. In every state: total = sum(done) + pending."""
 
@@ -145,6 +161,34 @@ class RetryRequest(BaseModel):
     how: Literal["reparse", "ask"] = Field(
         description="reparse: read the last raw reply again, which pays nothing; ask: ask the model anew"
     )
+
+
+class ExampleShape(BaseModel):
+    """An instance that would be read differently."""
+
+    instance_id: int = Field(examples=[7])
+    stage: str = Field(description="generate: its text; discriminate: its verdict")
+    came: str = Field(examples=["changed"])
+    detail: str = Field(examples=["fail, now pass"])
+
+
+class RereadShape(BaseModel):
+    """What reading the stored replies of a run again comes to, in instances. No model is asked."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_REREAD]})
+
+    usable: int = Field(description="There was no instance or no verdict, and there will be one")
+    changed: int = Field(description="Another text or another verdict")
+    refused: int = Field(description="What was read before is not read any more")
+    marked: int = Field(description="The same, and the call will say that it was read more or less loosely")
+    same: int
+    decided: int = Field(description="Left alone: people have decided, or it is in the lot of an audit")
+    in_hand: int = Field(description="Left alone: somebody reads it, or it is still being worked on")
+    other_rules: int = Field(description="Left alone: judged by rules that are no longer in force")
+    without_reply: int
+    examples: list[ExampleShape] = Field(description="Up to ten each of those that are read again")
+    next: int | None = Field(description="The cursor to go on from, of a run with more instances")
+    run: RunShape | None = Field(default=None, description="After reading again")
 
 
 class WrittenOff(BaseModel):

@@ -1,18 +1,17 @@
 """Characters that change a text without being seen, made visible. Pure.
 
-Bidirectional controls let code read differently from what a compiler sees (Trojan Source, CVE-2021-42574); tag
-characters and zero-width ones hide instructions from people and not from models. On a page each stands in a
-`<bdi>` of its own, which ends its effect on what follows, and the style sheet writes its code point beside it.
-The text itself stays as it is, so that what is copied is the source.
+On a page each stands in a `<bdi>` of its own, which ends its effect on what follows, and the style sheet writes its
+code point beside it. The text itself stays as it is, so that what is copied is the source. Joiners stay unmarked:
+many scripts are written with them.
 """
 
 import re
 
-HIDDEN = (
-    "\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters; line ends and tabs are none here
-    "\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f"
-)
-_hidden = re.compile(f"[{HIDDEN}]")
+from app.prompting.unseen import BIDIRECTIONAL, STRAY_SELECTOR, ZERO_WIDTH
+
+# No line ends and tabs among the control characters.
+HIDDEN = f"\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{BIDIRECTIONAL}{ZERO_WIDTH}"
+_hidden = re.compile(f"[{HIDDEN}]|{STRAY_SELECTOR}")
 # Quoted values are read as one, since they may hold a `>`; text never does, it is escaped.
 _tag = re.compile(r"""(<(?:"[^"]*"|'[^']*'|[^'">])*>)""")
 _verbatim = re.compile(r"<(/?)(?:textarea|title|option)\b")  # hold text only, no element

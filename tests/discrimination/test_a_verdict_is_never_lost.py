@@ -16,6 +16,7 @@ from app.errors import Unparsable
 from app.pipeline import InstanceStatus, Outcome, Task, Verdict
 from app.prompting.exemplars import Case
 from app.prompting.prompt import Answered, Prompt
+from app.prompting.reading import REPAIRED, Mark
 from app.prompting.untrusted import restored
 from app.storage.tables import (
     Call,
@@ -197,6 +198,15 @@ def test_judged_cases_go_to_the_bank_with_their_analysis_once(session: Session) 
     record(session, again, reply())
 
     assert bank(session) == [(False, "solution_answers: no. about solution_answers")]
+
+
+def test_a_mended_reply_is_marked_and_teaches_nothing(session: Session) -> None:
+    item = judged_item(session)
+    ending, call = record(session, item, f"{reply()[:-1]},}}")
+
+    assert ending == Ending(outcome=Outcome.PASSED)
+    assert (call.error_code, call.error_detail) == (REPAIRED, Mark.MENDED)
+    assert bank(session) == []
 
 
 @pytest.mark.parametrize(("model", "text"), [("offline", ""), ("some-model", "I am not sure.")])
