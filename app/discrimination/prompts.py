@@ -1,16 +1,17 @@
 """The judge's prompts. Versioned text: a changed word or rule is another template, by its content hash. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from app.code.languages import LANGUAGES
 from app.discrimination.rubric import VERSION as RULES_VERSION
-from app.discrimination.rubric import asked_of, rules_as_text
+from app.discrimination.rubric import Rule, asked_of, rules_as_text
 from app.pipeline import Task
+from app.prompting.editing import Placeholder
 from app.prompting.exemplars import Case, case_in_words
 from app.prompting.prompt import Prompt
-from app.prompting.template import Template, template_of
+from app.prompting.template import SEPARATOR, Template, filled, halves, template_of
 from app.prompting.untrusted import HOW_TO_READ_IT, neutralise
 
 VERSION = "1"
@@ -57,41 +58,60 @@ class Judged(NamedTuple):
 
 @cache
 def template(task: Task) -> Template:
-    """The judge's template in force for `task`: its text, the rules included, and its hash."""
-    return template_of(f"judge/{task}", VERSION, f"{_system(task)}\n\n---\n\n{_USER}")
+    """The judge's shipped template for `task`: its text before rules and an instance are put in, and its hash."""
+    system = filled(_SYSTEM, {"task": f"code {task}", "how_to_read": HOW_TO_READ_IT})
+    return template_of(f"judge/{task}", VERSION, f"{system}{SEPARATOR}{_USER}")
 
 
 @cache
 def rules_template(task: Task) -> Template:
-    """The rule set in force for `task`, as verdicts point at it."""
+    """The shipped rule set of `task`, as verdicts point at it."""
     return template_of(f"rules/{task}", RULES_VERSION, rules_as_text(task))
 
 
-def ask(judged: Judged, good: Case | None, bad: Case | None) -> Prompt:
-    """The question that asks for a verdict. Whoever knows the ids of the cases adds them."""
-    languages = LANGUAGES[judged.language].title
-    if judged.target_language is not None:
-        languages += f", the target language {LANGUAGES[judged.target_language].title}"
-    return Prompt(
-        system=_system(judged.task),
-        user=_USER.format(
-            cases="".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
-            languages=languages,
-            instruction=neutralise(judged.instruction),
-            information=neutralise(judged.information),
-            solution=neutralise(judged.solution),
+def placeholders(_: Task) -> tuple[Placeholder, ...]:
+    """What a judge's template is filled with."""
+    return (
+        Placeholder("rules", "the rules that the judge answers, one a line", "system"),
+        Placeholder(
+            "not_applicable", "which rules may be answered “not applicable”", "system", required=False
         ),
+        Placeholder("cases", "a good and a bad judged case with its analysis", "user", required=False),
+        Placeholder("languages", "the language of the instance, and of a translation its target", "user"),
+        Placeholder("instruction", "the instance's instruction, fenced", "user"),
+        Placeholder("information", "the instance's information, fenced", "user"),
+        Placeholder("solution", "the instance's solution, fenced", "user"),
+    )
+
+
+def ask(
+    judged: Judged,
+    good: Case | None,
+    bad: Case | None,
+    rules: Sequence[Rule] | None = None,
+    written: Template | None = None,
+) -> Prompt:
+    """The question that asks for a verdict by `rules`; without them and `written`, as shipped.
+
+    Whoever knows the ids of the cases adds them.
+    """
+    rules = asked_of(judged.task) if rules is None else rules
+    written = written or template(judged.task)
+    text = halves(written.content)
+    return Prompt(
+        system=filled(text.system, _about_rules(rules)),
+        user=filled(text.user, _about_instance(judged, good, bad)),
         schema_name="verdict",
-        schema=schema(judged.task),
-        template_hash=template(judged.task).content_hash,
+        schema=schema(rules),
+        template_hash=written.content_hash,
         max_output_tokens=MOST_OUTPUT_TOKENS,
     )
 
 
-def schema(task: Task) -> Mapping[str, Any]:
+def schema(rules: Sequence[Rule]) -> Mapping[str, Any]:
     """The strict JSON schema of a reply: every rule by its name, then the overall answer."""
     properties: dict[str, Any] = {}
-    for rule in asked_of(task):
+    for rule in rules:
         answers = ["yes", "no", "not applicable"] if rule.may_not_apply else ["yes", "no"]
         properties[rule.rule] = {
             "type": "object",
@@ -111,12 +131,22 @@ def schema(task: Task) -> Mapping[str, Any]:
     }
 
 
-def _system(task: Task) -> str:
-    rules = asked_of(task)
+def _about_rules(rules: Sequence[Rule]) -> dict[str, str]:
     optional = ", ".join(rule.rule for rule in rules if rule.may_not_apply)
-    return _SYSTEM.format(
-        task=f"code {task}",
-        not_applicable=f'; "not applicable" is an answer to {optional} only' if optional else "",
-        rules="\n".join(f"- {rule.rule}: {rule.text}" for rule in rules),
-        how_to_read=HOW_TO_READ_IT,
-    )
+    return {
+        "rules": "\n".join(f"- {rule.rule}: {rule.text}" for rule in rules),
+        "not_applicable": f'; "not applicable" is an answer to {optional} only' if optional else "",
+    }
+
+
+def _about_instance(judged: Judged, good: Case | None, bad: Case | None) -> dict[str, str]:
+    languages = LANGUAGES[judged.language].title
+    if judged.target_language is not None:
+        languages += f", the target language {LANGUAGES[judged.target_language].title}"
+    return {
+        "cases": "".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
+        "languages": languages,
+        "instruction": neutralise(judged.instruction),
+        "information": neutralise(judged.information),
+        "solution": neutralise(judged.solution),
+    }

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, insert, select, tuple_
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.discrimination.mechanical import Evidence as Findings
 from app.discrimination.mechanical import Found
@@ -19,11 +19,13 @@ from app.storage.tables import (
     Evidence,
     Exemplar,
     Instance,
+    Revision,
     RuleAnswer,
     Run,
     VerdictRow,
 )
 
+TEXTS = ("instruction", "information", "solution")
 JUDGED_CASES_CAP = 100  # of one task, language and side in a project's bank
 
 
@@ -72,6 +74,49 @@ def evidence_of_revision(session: Session, instance_id: int, revision: int) -> F
         )
     )
     return {kind: Found(Finding(result), detail) for kind, result, detail in rows}
+
+
+def judged_in(session: Session, calls: Collection[Call]) -> dict[int, Judged]:
+    """The text that each call was about, by call.
+
+    It is that of the revision which its item's verdict names, of this call or the next that led to one; without
+    any, the newest that no person wrote.
+    """
+    later = aliased(Call)
+    of_verdict = (
+        select(VerdictRow.revision)
+        .join(later, later.id == VerdictRow.call_id)
+        .where(later.item_id == Call.item_id, later.id >= Call.id)
+        .order_by(later.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    by_a_machine = (
+        select(func.max(Revision.number))
+        .where(Revision.instance_id == Call.source_id, Revision.person_id.is_(None))
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            Call.id,
+            Instance.task,
+            Instance.language,
+            Instance.target_language,
+            # A text that nobody has changed may stand in its instance alone.
+            *(func.coalesce(getattr(Revision, name), getattr(Instance, name)) for name in TEXTS),
+        )
+        .join(Instance, Instance.id == Call.source_id)
+        .outerjoin(
+            Revision,
+            (Revision.instance_id == Instance.id)
+            & (Revision.number == func.coalesce(of_verdict, by_a_machine)),
+        )
+        .where(Call.id.in_([call.id for call in calls]))
+    )
+    return {
+        call_id: Judged(Task(task), language, target, *map(str, text))
+        for call_id, task, language, target, *text in session.execute(query)
+    }
 
 
 class Judgement(NamedTuple):

@@ -22,9 +22,36 @@ def request_hash(prompt: Prompt, model: str) -> str:
     return hashlib.sha256(rendered.encode()).hexdigest()
 
 
-def new_call(item: WorkItem, prompt: Prompt, model: str, hashed: str, rate: Rate | None) -> Call:
+class Complaint(NamedTuple):
+    """A reply that could not be used, and why: the same item is asked again with that."""
+
+    call_id: int
+    why: str
+
+
+def complaints(session: Session, items: Sequence[WorkItem]) -> dict[int, Complaint]:
+    """The last unusable reply of each item that is to be asked again, by item."""
+    again = [item.id for item in items if item.bad_replies]
+    if not again:
+        return {}
+    newest = select(func.max(Call.id)).where(Call.item_id.in_(again), Call.usable.is_(False))
+    rows = session.execute(
+        select(Call.item_id, Call.id, Call.error_detail).where(Call.id.in_(newest.group_by(Call.item_id)))
+    )
+    return {item_id: Complaint(call_id, why) for item_id, call_id, why in rows if why is not None}
+
+
+def new_call(
+    item: WorkItem,
+    prompt: Prompt,
+    model: str,
+    hashed: str,
+    rate: Rate | None,
+    after: Complaint | None = None,
+) -> Call:
     """A call that is about to be sent, with what it may cost at most."""
     call = _call_about(item, prompt, model, "sent", hashed)
+    call.after_call_id = after and after.call_id
     call.reserved_micro = most_it_can_cost(prompt, rate) if rate else 0
     return call
 
@@ -36,9 +63,12 @@ def offline_call(item: WorkItem, answered: Answered) -> Call:
     return call
 
 
-def cached_call(item: WorkItem, question: Prompt | Call, earlier: Call) -> Call:
+def cached_call(
+    item: WorkItem, question: Prompt | Call, earlier: Call, after: Complaint | None = None
+) -> Call:
     """The reply that the same request had before, read again: nothing is sent and nothing paid."""
     call = _call_about(item, question, earlier.model, "cached", earlier.request_hash)
+    call.after_call_id = question.after_call_id if isinstance(question, Call) else after and after.call_id
     call.reply, call.finish_reason, call.refusal = earlier.reply, earlier.finish_reason, earlier.refusal
     call.prompt_tokens, call.completion_tokens = earlier.prompt_tokens, earlier.completion_tokens
     return call

@@ -1,7 +1,16 @@
-"""Templates by their content: a changed word is another template. Pure."""
+"""Templates by their content: a changed word is another template. Pure.
+
+A template is one text: the system message, a line `---`, and the question. `{name}` in it is a placeholder;
+`{{name}}` stands for the text `{name}` itself, and any other brace for itself.
+"""
 
 import hashlib
+import re
+from collections.abc import Mapping
 from typing import NamedTuple
+
+SEPARATOR = "\n\n---\n\n"
+PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 
 
 class Template(NamedTuple):
@@ -13,6 +22,13 @@ class Template(NamedTuple):
     content_hash: str
 
 
+class Halves(NamedTuple):
+    """What a template makes the two messages from."""
+
+    system: str
+    user: str
+
+
 def template_hash(content: str) -> str:
     """SHA-256 of a template's text, 64 hexadecimal digits: calls point at the template by it."""
     return hashlib.sha256(content.encode()).hexdigest()
@@ -20,3 +36,23 @@ def template_hash(content: str) -> str:
 
 def template_of(name: str, version: str, content: str) -> Template:
     return Template(name, version, content, template_hash(content))
+
+
+def halves(content: str) -> Halves:
+    system, _, user = content.partition(SEPARATOR)
+    return Halves(system, user)
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """`text` with its placeholders replaced, in one pass: what is put in is never looked at again."""
+
+    def put(found: re.Match[str]) -> str:
+        escaped, name = found.groups()
+        return f"{{{escaped}}}" if escaped else values.get(name, found[0])
+
+    return PLACEHOLDER.sub(put, text)
+
+
+def asks_for(content: str, name: str) -> bool:
+    """Whether the placeholder `name` stands in a template."""
+    return any(found[2] == name for found in PLACEHOLDER.finditer(content))
