@@ -19,6 +19,7 @@ from app.dashboard import estimates_api, estimates_pages, judge_api, judge_pages
 from app.dashboard import pages as dashboard_pages
 from app.discrimination import api as discrimination_api
 from app.discrimination import pages as discrimination_pages
+from app.discrimination import rule_api, rule_pages
 from app.export import api as export_api
 from app.export import pages as export_pages
 from app.generation import api as generation_api
@@ -26,6 +27,9 @@ from app.generation import pages as generation_pages
 from app.ingestion import api as ingestion_api
 from app.ingestion import import_api, import_pages
 from app.ingestion import pages as ingestion_pages
+from app.prompts import api as prompts_api
+from app.prompts import call_api, call_pages
+from app.prompts import pages as prompts_pages
 from app.review import (
     adjudication_pages,
     assign_pages,
@@ -40,6 +44,7 @@ from app.review import api as review_api
 from app.review import pages as review_pages
 from app.runs import api as runs_api
 from app.runs import pages as runs_pages
+from app.runtime.desks import DESKS, RENDERINGS
 from app.runtime.logs import configure_logging
 from app.selection import api as selection_api
 from app.selection import pages as selection_pages
@@ -64,7 +69,10 @@ PAGES = (
     import_pages,
     selection_pages,
     generation_pages,
+    prompts_pages,
+    call_pages,
     discrimination_pages,
+    rule_pages,
     runs_pages,
     bulk_pages,  # before the instances, where `bulk` would be read as a number
     assign_pages,  # likewise
@@ -82,12 +90,15 @@ APIS = (
     import_api,
     selection_api,
     generation_api,
+    prompts_api,
+    call_api,
     runs_api,
     review_api,
     label_api,
     dashboard_api,
     judge_api,
     discrimination_api,
+    rule_api,
     audit_api,
     estimates_api,
     export_api,
@@ -137,6 +148,7 @@ def create_app() -> FastAPI:
             Middleware(BodyLimit, most_upload_bytes=settings().max_upload_mb * 2**20),
         ],
     )
+    app.state.desks, app.state.renderings = DESKS, RENDERINGS
     add_error_pages(app)
     for pages in PAGES:
         app.include_router(pages.router, include_in_schema=False)

@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, insert, select, tuple_
+from sqlalchemy import ColumnElement, ScalarSelect, func, insert, select, tuple_
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.discrimination.mechanical import Evidence as Findings
 from app.discrimination.mechanical import Found
@@ -91,32 +91,41 @@ def judged_in(session: Session, calls: Collection[Call]) -> dict[int, Judged]:
         .limit(1)
         .scalar_subquery()
     )
-    by_a_machine = (
-        select(func.max(Revision.number))
-        .where(Revision.instance_id == Call.source_id, Revision.person_id.is_(None))
-        .scalar_subquery()
+    revisions = select(Call.id, func.coalesce(of_verdict, _newest_by_a_machine(Call.source_id))).where(
+        Call.id.in_([call.id for call in calls])
     )
-    query = (
-        select(
-            Call.id,
-            Instance.task,
-            Instance.language,
-            Instance.target_language,
-            # A text that nobody has changed may stand in its instance alone.
-            *(func.coalesce(getattr(Revision, name), getattr(Instance, name)) for name in TEXTS),
-        )
-        .join(Instance, Instance.id == Call.source_id)
-        .outerjoin(
-            Revision,
-            (Revision.instance_id == Instance.id)
-            & (Revision.number == func.coalesce(of_verdict, by_a_machine)),
-        )
-        .where(Call.id.in_([call.id for call in calls]))
+    about = {call.id: call.source_id for call in calls}
+    wanted = {call_id: (about[call_id], revision or 0) for call_id, revision in session.execute(revisions)}
+    texts = judged_at(session, set(wanted.values()))
+    return {call_id: texts[one] for call_id, one in wanted.items()}
+
+
+def judged_at(session: Session, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], Judged]:
+    """What stood in instances at a revision: (instance, revision) -> that.
+
+    A text that nobody has changed may stand in its instance alone.
+    """
+    found = instances(session, {instance_id for instance_id, _ in wanted})
+    rows = session.scalars(select(Revision).where(tuple_(Revision.instance_id, Revision.number).in_(wanted)))
+    texts = {(row.instance_id, row.number): row for row in rows}
+    return {one: judged(found[one[0]])._replace(**_text_of(texts.get(one, found[one[0]]))) for one in wanted}
+
+
+def _text_of(row: Revision | Instance) -> dict[str, str]:
+    return {name: getattr(row, name) for name in TEXTS}
+
+
+def machine_revisions(session: Session, instance_ids: Collection[int]) -> dict[int, int]:
+    """The newest revision of each instance that no person wrote."""
+    query = select(Instance.id, _newest_by_a_machine(Instance.id)).where(Instance.id.in_(instance_ids))
+    return {instance_id: revision or 0 for instance_id, revision in session.execute(query)}
+
+
+def _newest_by_a_machine(instance_id: ColumnElement[int] | InstrumentedAttribute[int]) -> ScalarSelect[int]:
+    newest = select(func.max(Revision.number)).where(
+        Revision.instance_id == instance_id, Revision.person_id.is_(None)
     )
-    return {
-        call_id: Judged(Task(task), language, target, *map(str, text))
-        for call_id, task, language, target, *text in session.execute(query)
-    }
+    return newest.scalar_subquery()
 
 
 class Judgement(NamedTuple):

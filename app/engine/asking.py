@@ -37,6 +37,8 @@ _MODEL_OF = {
     Stage.GENERATE: "generator",
     Stage.DISCRIMINATE: "discriminator",
     Stage.REPLAY: "discriminator",
+    Stage.TRY_PROMPT: "generator",
+    Stage.TRY_JUDGE: "discriminator",
 }
 _BUDGET_WAIT_S = 1.0  # while calls in flight may give some of their reservations back
 

@@ -39,7 +39,9 @@ def rendered(session: Session, renderings: Renderings, calls: Sequence[Call]) ->
             found = rendering.questions(session, group)
             questions |= {call.id: question for call, question in zip(group, found, strict=True)}
     complaints = _complaints(session, list(asked.values()))
-    return [_rendered(call, questions.get(call.id), complaints.get(call.after_call_id or 0)) for call in calls]
+    return [
+        _rendered(call, questions.get(call.id), complaints.get(call.after_call_id or 0)) for call in calls
+    ]
 
 
 def _rendered(call: Call, question: Prompt | DomainError | None, complaint: str | None) -> Rendered:

@@ -7,13 +7,14 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
-from app.errors import NotFound
+from app.errors import InvalidInput, NotFound
 from app.prompting.template import Template, template_hash, template_of
 from app.storage.bank import keep_templates
 from app.storage.tables import Person, Project, PromptInForce, PromptVersion, RunTemplate
 from app.storage.tables import Template as TemplateRow
 
 SHIPPED = "shipped"
+MOST_NOTE_CHARACTERS = 300
 
 
 class Written(NamedTuple):
@@ -27,6 +28,48 @@ class Written(NamedTuple):
         return Template(self.row.name, str(self.row.version), self.row.content, self.row.content_hash)
 
 
+class Chosen(NamedTuple):
+    """One version of a text; `version` is None for the shipped one."""
+
+    template: Template
+    version: int | None
+    is_in_force: bool
+
+    @property
+    def label(self) -> str:
+        return SHIPPED if self.version is None else f"version {self.version}"
+
+    @property
+    def key(self) -> str:
+        """As addresses name it."""
+        return SHIPPED if self.version is None else str(self.version)
+
+
+def chosen(session: Session, project_id: int, shipped: Template, key: str | None = None) -> Chosen:
+    """The version that `key` names; without one the newest, which may wait to be put in force.
+
+    Raises NotFound, and InvalidInput for what is no version.
+    """
+    force = in_force(session, project_id, shipped)
+    if key == SHIPPED:
+        return as_chosen(shipped, shipped, force)
+    if key:
+        return as_chosen(version_of(session, project_id, shipped.name, _number(key)), shipped, force)
+    newest = next(iter(versions_of(session, project_id, shipped.name)), None)
+    return as_chosen(newest.template if newest else shipped, shipped, force)
+
+
+def chosen_in_force(session: Session, project_id: int, shipped: Template) -> Chosen:
+    """What the next runs freeze."""
+    force = in_force(session, project_id, shipped)
+    return as_chosen(force, shipped, force)
+
+
+def as_chosen(found: Template, shipped: Template, force: Template) -> Chosen:
+    version = None if found.content_hash == shipped.content_hash else int(found.version)
+    return Chosen(found, version, found.content_hash == force.content_hash)
+
+
 def hold_project(session: Session, project_id: int) -> None:
     """Two people who change a project at once do it one after the other."""
     session.execute(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True))
@@ -34,10 +77,10 @@ def hold_project(session: Session, project_id: int) -> None:
 
 def add_version(
     session: Session, project_id: int, name: str, content: str, person_id: int | None, note: str
-) -> PromptVersion:
+) -> tuple[PromptVersion, bool]:
     """Keep `content` as the next version of `name`; the same content again is the version that there is.
 
-    It is not in force by that. Its project is held by the caller.
+    Returns it and whether it is new. It is not in force by that. Its project is held by the caller.
     """
     hashed = template_hash(content)
     of_name = (PromptVersion.project_id == project_id, PromptVersion.name == name)
@@ -45,7 +88,7 @@ def add_version(
         select(PromptVersion).where(*of_name, PromptVersion.content_hash == hashed)
     ).one_or_none()
     if known is not None:
-        return known
+        return known, False
     newest = session.scalar(select(func.max(PromptVersion.version)).where(*of_name)) or 0
     row = PromptVersion(
         project_id=project_id,
@@ -59,7 +102,7 @@ def add_version(
     session.add(row)
     session.flush()
     session.refresh(row)
-    return row
+    return row, True
 
 
 def versions_of(session: Session, project_id: int, name: str) -> list[Written]:
@@ -133,3 +176,17 @@ def templates_of(session: Session, run_id: int) -> Mapping[str, str]:
         .order_by(RunTemplate.name)
     )
     return {name: content_hash for name, content_hash in rows}
+
+
+def _number(key: str) -> int:
+    if not key.isdecimal() or len(key) > 9:
+        raise InvalidInput(f"“{key[:40]}” is no version: give its number, or {SHIPPED}", "version")
+    return int(key)
+
+
+def checked_note(note: str) -> str:
+    """On one line. Raises InvalidInput for one that is too long."""
+    note = " ".join(note.split())
+    if len(note) > MOST_NOTE_CHARACTERS:
+        raise InvalidInput(f"a note has at most {MOST_NOTE_CHARACTERS} characters", "note")
+    return note

@@ -1,0 +1,232 @@
+"""Every stored call rendered again from what it points at, beside what the model server received.
+
+    python -m benchmarks.rerender [--full] [--data FILE]
+
+Generations over all four tasks through the real workers: with unusable replies and faults until every state is
+reached, one with a goal, one cancelled, one asked again, and tries of prompts, twice. While the first is going,
+the prompts and the rules of the project are switched. Then every call is rendered again: its request hash must be
+the one it was sent with, and its messages, hashed, among those that the server has seen, as often as it has seen them.
+`--data`: rows in CodeSearchNet's form beside the functions of the standard library, for more languages.
+"""
+
+import json
+import time
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+import benchmarks
+from app.engine.rerender import Rendered, rendered
+from app.runtime.desks import RENDERINGS
+from app.storage.tables import Call
+from benchmarks._product import (
+    ModelServer,
+    await_end,
+    database_of,
+    functions,
+    generate,
+    model_server,
+    one,
+    product_asking,
+    violations,
+)
+from tests.llm_server import hash_of_messages
+from tests.stack.product import Product, jsonl
+
+CALLS = 1_000
+INSTANCES = 400
+PATIENCE_S = 240
+_GROUP = 200
+_PROJECT = "bench"
+_PATH = f"/api/v1/projects/{_PROJECT}"
+STATES = (
+    "passed",
+    "failed_verdict",
+    "invalid_verdict",
+    "unusable",
+    "error",
+    "skipped",
+    "cancelled",
+    "answered",
+)
+
+
+def run(full: bool, data: Path | None = None) -> dict[str, Any]:
+    instances = 4 * INSTANCES if full else INSTANCES
+    with (
+        model_server(latency_s=0.02) as server,
+        product_asking(server, 64) as product,
+        database_of(product) as database,
+    ):
+        languages = _material(product, instances // 2, data)
+        outcomes, broken = _all_runs(server, product, database, instances)
+        seen = Counter(server.asked())
+        began = time.monotonic()
+        found = _compare(database, seen)
+        found["rendered_per_s"] = round(found["calls"] / (time.monotonic() - began))
+        found["over_rest"] = _over_rest(product, database)
+    for what in broken:
+        print(f"not conserved: {what}")
+    missing = [state for state in STATES if not outcomes[state]]
+    return found | {
+        "languages": languages,
+        "outcomes": dict(outcomes),
+        "states_not_reached": missing,
+        "conserved": not broken,
+    }
+
+
+# --- material and runs ------------------------------------------------------------------------------------
+
+
+def _material(product: Product, picks: int, data: Path | None) -> dict[str, int]:
+    """A project with a selection; returns how many picks there are of each language."""
+    product.post("/api/v1/projects", 201, json={"name": _PROJECT})
+    more = [json.loads(line) for line in data.read_text().splitlines()] if data else []
+    rows = list(islice(functions(_PROJECT), max(50, picks + picks // 2 - len(more)))) + more
+    product.finished(product.post(f"{_PATH}/sources", 202, files={"file": ("rows.jsonl", jsonl(rows))}))
+    product.finished(product.post(f"{_PATH}/selections", 202, json={"k": picks}))
+    with database_of(product) as database, Session(database) as session:
+        rows = session.connection().exec_driver_sql(
+            "SELECT language, count(*) FROM pick JOIN snippet ON snippet.id = pick.snippet_id GROUP BY language"
+        )
+        return {language: number for language, number in rows}
+
+
+def _all_runs(
+    server: ModelServer, product: Product, database: Engine, instances: int
+) -> tuple[Counter[str], list[str]]:
+    """How all instances and tries ended, and what does not add up."""
+    server.behave(errors=0.05, unusable=0.3)
+    first = generate(product, _PROJECT, instances)
+    _switch_everything(product)  # while the first is going
+    ended = [first, generate(product, _PROJECT, instances, seed=1)]
+    for run_id in ended:
+        await_end(database, run_id, PATIENCE_S)
+    server.behave(errors=0.5, error_kinds=["400"], unusable=0)
+    ended.append(generate(product, _PROJECT, 40, seed=2))
+    await_end(database, ended[-1], PATIENCE_S)
+    server.behave(errors=0, verdict_no=0.1)
+    ended += [
+        generate(product, _PROJECT, None, until_pass=3, at_most=8, seed=3),
+        generate(product, _PROJECT, instances, seed=1),  # again: answered before as far as the bank has not grown
+    ]
+    for run_id in ended[-2:]:
+        await_end(database, run_id, PATIENCE_S)
+    server.behave(latency_s=0.5)
+    ended.append(generate(product, _PROJECT, instances, seed=4))
+    time.sleep(1)
+    product.post(f"{_PATH}/runs/{ended[-1]}/cancel")
+    server.behave(latency_s=0.02)
+    ended += _tries(product, database)
+    _await_quiet(database)
+    outcomes: Counter[str] = Counter()
+    broken: list[str] = []
+    for run_id in ended:
+        seen = product.get(f"{_PATH}/runs/{run_id}")
+        outcomes.update(seen["done"])
+        if seen["kind"] == "generate":
+            broken += [f"run {run_id}: {what}" for what in violations(database, run_id, seen)]
+        elif seen["total"] != sum(seen["done"].values()):
+            broken.append(f"run {run_id}: {seen['total']} asked, {seen['done']} done")
+    return outcomes, broken
+
+
+def _switch_everything(product: Product) -> None:
+    """Another text of every prompt and one more rule are put in force."""
+    for prompt in product.get(f"{_PATH}/prompts"):
+        path = f"{_PATH}/prompts/{prompt['name']}"
+        content = product.get(path)["content"].replace(
+            "\n\n---", "\n\nBe exact, and literal about {{braces}}.\n\n---"
+        )
+        product.post(f"{path}/versions", 201, json={"content": content, "note": "exact"})
+        product.post(f"{path}/in-force", json={"version": 1})
+    rules = product.get(f"{_PATH}/rules")["rules"]
+    rules.append(rules[-1] | {"rule": "idiomatic", "text": "The code is idiomatic.", "language": "python"})
+    product.post(f"{_PATH}/rules/versions", 201, json={"rules": rules})
+    product.post(f"{_PATH}/rules/in-force", json={"version": 1})
+
+
+def _tries(product: Product, database: Engine) -> list[int]:
+    """Of each prompt's version 1, and once more, which its first answers answer."""
+    runs: list[int] = []
+    for _ in range(2):
+        for prompt in product.get(f"{_PATH}/prompts"):
+            path = f"{_PATH}/prompts/{prompt['name']}/tries"
+            runs.append(int(product.post(path, 202, json={"version": 1}).json()["id"]))
+        for run_id in runs:
+            await_end(database, run_id, PATIENCE_S)
+    return runs
+
+
+def _await_quiet(database: Engine) -> None:
+    """Until no call is open: those of a cancelled run come home, or are found lost."""
+    deadline = time.monotonic() + 60
+    while one(database, "SELECT count(*) FROM call WHERE state = 'sent'") and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+# --- comparing --------------------------------------------------------------------------------------------
+
+
+def _compare(database: Engine, seen: Counter[str]) -> dict[str, Any]:
+    counts: Counter[str] = Counter()
+    sent: Counter[str] = Counter()
+    with Session(database) as session:
+        last = 0
+        while group := _calls_after(session, last):
+            for found in rendered(session, RENDERINGS, group):
+                _count(found, counts, sent)
+            last = group[-1].id
+            session.expunge_all()
+    surely = sum((sent - seen).values())
+    return {
+        "calls": counts["calls"],
+        "enough": counts["calls"] >= CALLS,
+        "by_state": {state: counts[f"state {state}"] for state in ("done", "cached", "failed", "unknown")},
+        "asked_again": counts["again"],
+        "request_hash_equal": counts["equal"],
+        "request_hash_differs": counts["differs"],
+        "not_rendered": counts["not rendered"],
+        "received": sum(seen.values()),
+        "received_and_rendered_equal": sum((sent & seen).values()),
+        "rendered_but_never_received": surely,
+        "received_but_not_rendered": sum((seen - sent).values()),
+    }
+
+
+def _calls_after(session: Session, call_id: int) -> list[Call]:
+    return list(session.scalars(select(Call).where(Call.id > call_id).order_by(Call.id).limit(_GROUP)))
+
+
+def _count(found: Rendered, counts: Counter[str], sent: Counter[str]) -> None:
+    call = found.call
+    counts["calls"] += 1
+    counts[f"state {call.state}"] += 1
+    counts["again"] += call.after_call_id is not None
+    if found.prompt is None:
+        counts["not rendered"] += 1
+        return
+    counts["equal" if found.is_equal else "differs"] += 1
+    if call.state != "cached":
+        messages = [
+            {"role": "system", "content": found.prompt.system},
+            {"role": "user", "content": found.prompt.user},
+        ]
+        sent[hash_of_messages(messages)] += 1
+
+
+def _over_rest(product: Product, database: Engine) -> dict[str, int]:
+    """The same through `GET /api/v1/calls/{id}/messages`, for fifty calls."""
+    with Session(database) as session:
+        ids = session.scalars(select(Call.id).order_by(Call.id.desc()).limit(2_000)).all()[::40]
+    answers = [product.get(f"/api/v1/calls/{call_id}/messages") for call_id in ids]
+    return {"calls": len(answers), "equal": sum(answer["equal"] is True for answer in answers)}
+
+
+if __name__ == "__main__":
+    benchmarks.main_on_file(run)
