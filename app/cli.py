@@ -385,13 +385,14 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Recompute a release's hashes and certificate from the files alone; exit status 1 names each problem."""
-    from app.export import verify as verifying
+    from app.export.report import paragraph, record
+    from app.export.verify import verify as check
 
-    verified = verifying.verify(folder)
+    verified = check(folder)
     if as_json:
-        print(json.dumps(verifying.record(verified)))
+        print(json.dumps(record(verified)))
     else:
-        print(verifying.paragraph(verified))
+        print(paragraph(verified))
         for problem in verified.problems:
             print(f"* {problem}")
     if verified.problems:

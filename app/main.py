@@ -15,7 +15,15 @@ from app.console import api as console_api
 from app.console import model_pages, settings_pages
 from app.console import pages as console_pages
 from app.dashboard import api as dashboard_api
-from app.dashboard import estimates_api, estimates_pages, judge_api, judge_pages, quality_pages
+from app.dashboard import (
+    cost_api,
+    cost_pages,
+    estimates_api,
+    estimates_pages,
+    judge_api,
+    judge_pages,
+    quality_pages,
+)
 from app.dashboard import pages as dashboard_pages
 from app.discrimination import api as discrimination_api
 from app.discrimination import pages as discrimination_pages
@@ -28,7 +36,6 @@ from app.ingestion import api as ingestion_api
 from app.ingestion import import_api, import_pages
 from app.ingestion import pages as ingestion_pages
 from app.prompts import api as prompts_api
-from app.prompts import call_api, call_pages
 from app.prompts import pages as prompts_pages
 from app.review import (
     adjudication_pages,
@@ -43,8 +50,9 @@ from app.review import (
 from app.review import api as review_api
 from app.review import pages as review_pages
 from app.runs import api as runs_api
+from app.runs import call_api, call_pages
 from app.runs import pages as runs_pages
-from app.runtime.desks import DESKS, RENDERINGS
+from app.runtime.desks import DESKS, RENDERERS
 from app.runtime.logs import configure_logging
 from app.selection import api as selection_api
 from app.selection import pages as selection_pages
@@ -61,6 +69,7 @@ PAGES = (
     dashboard_pages,
     quality_pages,
     judge_pages,
+    cost_pages,
     estimates_pages,
     console_pages,
     model_pages,
@@ -70,10 +79,10 @@ PAGES = (
     selection_pages,
     generation_pages,
     prompts_pages,
-    call_pages,
     discrimination_pages,
     rule_pages,
     runs_pages,
+    call_pages,
     bulk_pages,  # before the instances, where `bulk` would be read as a number
     assign_pages,  # likewise
     instance_pages,
@@ -91,12 +100,13 @@ APIS = (
     selection_api,
     generation_api,
     prompts_api,
-    call_api,
     runs_api,
+    call_api,
     review_api,
     label_api,
     dashboard_api,
     judge_api,
+    cost_api,
     discrimination_api,
     rule_api,
     audit_api,
@@ -148,7 +158,7 @@ def create_app() -> FastAPI:
             Middleware(BodyLimit, most_upload_bytes=settings().max_upload_mb * 2**20),
         ],
     )
-    app.state.desks, app.state.renderings = DESKS, RENDERINGS
+    app.state.desks, app.state.renderers = DESKS, RENDERERS
     add_error_pages(app)
     for pages in PAGES:
         app.include_router(pages.router, include_in_schema=False)

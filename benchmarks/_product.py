@@ -40,7 +40,7 @@ class ModelServer:
         return self._ask("GET", "/stats?times=1" if times else "/stats")
 
     def seen(self) -> list[dict[str, Any]]:
-        """The last 1,000 request bodies."""
+        """The last 2,000 request bodies."""
         return self._ask("GET", "/seen")
 
     def asked(self) -> list[str]:

@@ -20,8 +20,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 import benchmarks
-from app.engine.rerender import Rendered, rendered
-from app.runtime.desks import RENDERINGS
+from app.runs.rendering import rendered
+from app.runtime.desks import RENDERERS
 from app.storage.tables import Call
 from benchmarks._product import (
     ModelServer,
@@ -37,10 +37,8 @@ from benchmarks._product import (
 from tests.llm_server import hash_of_messages
 from tests.stack.product import Product, jsonl
 
-CALLS = 1_000
 INSTANCES = 400
 PATIENCE_S = 240
-_GROUP = 200
 _PROJECT = "bench"
 _PATH = f"/api/v1/projects/{_PROJECT}"
 STATES = (
@@ -113,7 +111,9 @@ def _all_runs(
     server.behave(errors=0, verdict_no=0.1)
     ended += [
         generate(product, _PROJECT, None, until_pass=3, at_most=8, seed=3),
-        generate(product, _PROJECT, instances, seed=1),  # again: answered before as far as the bank has not grown
+        generate(
+            product, _PROJECT, instances, seed=1
+        ),  # again: answered before as far as the bank has not grown
     ]
     for run_id in ended[-2:]:
         await_end(database, run_id, PATIENCE_S)
@@ -174,44 +174,31 @@ def _await_quiet(database: Engine) -> None:
 
 
 def _compare(database: Engine, seen: Counter[str]) -> dict[str, Any]:
+    """Every call rendered again, beside `seen`: how often the server has got which messages."""
     counts: Counter[str] = Counter()
     sent: Counter[str] = Counter()
     with Session(database) as session:
-        last = 0
-        while group := _calls_after(session, last):
-            for found in rendered(session, RENDERINGS, group):
-                _count(found, counts, sent)
-            last = group[-1].id
+        for number in session.scalars(select(Call.id).order_by(Call.id)).all():
+            _look_at(session, session.get_one(Call, number), counts, sent)
             session.expunge_all()
-    surely = sum((sent - seen).values())
     return {
         "calls": counts["calls"],
-        "enough": counts["calls"] >= CALLS,
-        "by_state": {state: counts[f"state {state}"] for state in ("done", "cached", "failed", "unknown")},
-        "asked_again": counts["again"],
-        "request_hash_equal": counts["equal"],
-        "request_hash_differs": counts["differs"],
-        "not_rendered": counts["not rendered"],
-        "received": sum(seen.values()),
-        "received_and_rendered_equal": sum((sent & seen).values()),
-        "rendered_but_never_received": surely,
+        "same": counts["same"],
+        "received": sum((sent & seen).values()),
+        "sent": sum(sent.values()),
+        "received_by_server": sum(seen.values()),
         "received_but_not_rendered": sum((seen - sent).values()),
+        "repeated": counts["repeated"],
+        "states": {state: counts[f"state {state}"] for state in ("done", "cached", "failed", "unknown")},
     }
 
 
-def _calls_after(session: Session, call_id: int) -> list[Call]:
-    return list(session.scalars(select(Call).where(Call.id > call_id).order_by(Call.id).limit(_GROUP)))
-
-
-def _count(found: Rendered, counts: Counter[str], sent: Counter[str]) -> None:
-    call = found.call
+def _look_at(session: Session, call: Call, counts: Counter[str], sent: Counter[str]) -> None:
+    found = rendered(session, RENDERERS, call)
     counts["calls"] += 1
     counts[f"state {call.state}"] += 1
-    counts["again"] += call.after_call_id is not None
-    if found.prompt is None:
-        counts["not rendered"] += 1
-        return
-    counts["equal" if found.is_equal else "differs"] += 1
+    counts["repeated"] += call.repeats is not None
+    counts["same"] += found.same
     if call.state != "cached":
         messages = [
             {"role": "system", "content": found.prompt.system},
@@ -225,7 +212,7 @@ def _over_rest(product: Product, database: Engine) -> dict[str, int]:
     with Session(database) as session:
         ids = session.scalars(select(Call.id).order_by(Call.id.desc()).limit(2_000)).all()[::40]
     answers = [product.get(f"/api/v1/calls/{call_id}/messages") for call_id in ids]
-    return {"calls": len(answers), "equal": sum(answer["equal"] is True for answer in answers)}
+    return {"calls": len(answers), "same": sum(answer["same"] for answer in answers)}
 
 
 if __name__ == "__main__":

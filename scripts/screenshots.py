@@ -35,6 +35,7 @@ ROWS = {
     "snippet_id": "SELECT min(snippet_id) FROM pick",
     "source_id": "SELECT min(id) FROM source",
     "selection_id": "SELECT min(id) FROM selection",
+    "/quality/replays/{run_id}": "SELECT '/quality/replays/' || min(id) FROM run WHERE kind = 'replay'",
     "run_id": "SELECT min(id) FROM run GROUP BY kind ORDER BY 1",
     "instance_id": "SELECT min(instance_id) FROM decision UNION SELECT min(id) FROM instance WHERE status = 'disputed'",
     "call_id": "SELECT min(id) FROM call",
@@ -106,6 +107,8 @@ def _use(page: Page, product: Product) -> None:
             page.keyboard.press(key)
         page.wait_for_selector(f"#card:not([data-instance='{shown}']):focus")
     product.finished(product.post("/api/v1/projects/demo/releases", 202, json={"name": "first"}))
+    replay = {"discriminator": "offline"}
+    product.finished(product.post("/api/v1/projects/demo/quality/replay-runs", 202, json=replay))
 
 
 def _disagree(page: Page, product: Product) -> None:

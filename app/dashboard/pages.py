@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app.dashboard import audits, queries
+from app.dashboard import audits, costs, queries
 from app.dashboard.funnel import funnel
 from app.engine.runs import progress_of
 from app.engine.sweep import queues_alive
@@ -18,7 +18,7 @@ router = APIRouter()
 @router.get("/")
 def overview(request: Request, session: DbSession, project: CurrentProject) -> HTMLResponse:
     counts = queries.counts(session, project.id)
-    costs = queries.costs(session, project.id)
+    spent = costs.by_stage(session, project.id)
     return render(
         request,
         "dashboard/page.html",
@@ -27,8 +27,8 @@ def overview(request: Request, session: DbSession, project: CurrentProject) -> H
         accepted=counts.statuses.get(InstanceStatus.ACCEPTED, 0),
         unusable=counts.statuses.get(InstanceStatus.UNUSABLE, 0),
         steps=funnel(counts),
-        costs=costs,
-        cost_micro=sum(one.cost_micro for one in costs),
+        costs=spent,
+        cost_micro=sum(one.cost_micro for one in spent),
         running=[(run, progress_of(session, run)) for run in queries.unfinished_runs(session, project.id)],
         troubled=queries.troubled_runs(session, project.id),
         doubts=queries.doubts(session, project.id),

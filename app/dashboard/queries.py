@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 from app.dashboard.funnel import Counts
 from app.pipeline import UNFINISHED_RUNS, InstanceStatus, RunKind, RunState, Stream
 from app.storage.tables import (
-    Call,
     Decision,
     Instance,
     Pick,
@@ -69,38 +68,6 @@ def _rows_read(session: Session, project_id: int, kind: RunKind) -> dict[str, in
         .group_by(RunCount.code)
     )
     return {code: int(number) for code, number in session.execute(rows)}
-
-
-class StageCost(NamedTuple):
-    """What the calls of one stage took; money in micro-dollars."""
-
-    stage: str
-    model: str
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost_micro: int
-
-
-def costs(session: Session, project_id: int) -> list[StageCost]:
-    query = (
-        select(
-            Call.stage,
-            Call.model,
-            func.count(),
-            func.sum(Call.prompt_tokens),
-            func.sum(Call.completion_tokens),
-            func.sum(Call.cost_micro),
-        )
-        .join(Run, Run.id == Call.run_id)
-        .where(Run.project_id == project_id)
-        .group_by(Call.stage, Call.model)
-        .order_by(Call.stage.desc(), Call.model)
-    )
-    return [
-        StageCost(stage, model, calls, int(asked), int(answered), int(cost))
-        for stage, model, calls, asked, answered, cost in session.execute(query)
-    ]
 
 
 def unfinished_runs(session: Session, project_id: int, most: int = 5) -> list[Run]:

@@ -17,8 +17,8 @@ from app.pipeline import OFFLINE, Task
 from app.prompting.exemplars import NONE, Case, Drawn
 from app.prompting.prompt import Answered, Prompt
 from app.prompting.template import Template, asks_for
-from app.storage.bank import reply_of
-from app.storage.frozen import Frozen, template_by_hash
+from app.storage.bank import reply_of, template_content
+from app.storage.frozen import Frozen
 from app.storage.tables import Call
 
 
@@ -41,14 +41,14 @@ class Basis(NamedTuple):
 
     def question(self, judged: Judged, drawn: Drawn, cases: Sequence[Case | None]) -> Prompt:
         good, bad = cases
-        asked = prompts.ask(judged, good, bad, by_a_model(self.rules_for(judged)), self.written)
+        asked = prompts.ask(judged, good, bad, self.written.content, by_a_model(self.rules_for(judged)))
         return asked._replace(**drawn.columns())
 
     def said_by(self, call: Call, judged: Judged) -> Opinion:
         """What the judge's reply says; nothing, where it was the offline one. Raises Unparsable."""
         rules = by_a_model(self.rules_for(judged))
         if call.model == OFFLINE:
-            return Opinion(no_opinion(rules), claimed=None, repaired=False)
+            return Opinion(no_opinion(rules), claimed=None, marks=())
         return opinion(reply_of(call), rules)
 
     def answers(self, judged: Judged, said: Opinion, evidence: Evidence) -> list[AnsweredRule]:
@@ -67,10 +67,12 @@ class Bases:
         rules = self._frozen.template(session, run_id, f"rules/{task}")
         return Basis(written, rule_set(rules.content))
 
-    def of_call(self, session: Session, call: Call, task: Task) -> Basis | None:
-        """What a call was asked by; None where its prompt is not kept."""
-        written = template_by_hash(session, call.template_hash)
-        return None if written is None else self.of(session, call.run_id, task)._replace(written=written)
+    def of_call(self, session: Session, call: Call, task: Task) -> Basis:
+        """What a call was asked by; fixes nothing. Raises NotFound where its prompt is not kept."""
+        name = f"judge/{task}"
+        content = template_content(session, call.template_hash)
+        rules = self._frozen.looked_up(session, call.run_id, f"rules/{task}")
+        return Basis(Template(name, "", content, call.template_hash), rule_set(rules.content))
 
 
 def shipped() -> list[Template]:

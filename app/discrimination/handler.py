@@ -12,11 +12,11 @@ from app.discrimination.parsing import Opinion
 from app.discrimination.prompts import Judged
 from app.discrimination.queries import Judgement
 from app.engine.handlers import Ending
-from app.errors import DomainError, NotFound, Unparsable
+from app.errors import DomainError, Unparsable
 from app.pipeline import OFFLINE, OUTCOME_OF_VERDICT, Finding, InstanceStatus, Stage, Task, Verdict
 from app.prompting.exemplars import Case, Drawn, draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt
-from app.prompting.reading import REPAIRED
+from app.prompting.reading import how_read
 from app.storage.bank import Bank
 from app.storage.tables import Call, Instance, WorkItem
 
@@ -65,8 +65,7 @@ class DiscriminationHandler:
             except Unparsable as error:
                 endings.append(error)
                 continue
-            if said.repaired:
-                call.error_code = REPAIRED
+            call.error_code, call.error_detail = how_read(said.marks)
             found = evidence.get(instance.id, {})
             judgement = _judgement(instance, call, basis, said, found)
             judgements.append(judgement)
@@ -91,21 +90,6 @@ class DiscriminationHandler:
         )
         queries.keep_verdicts(session, [judgement])
         return _await_a_person(judgement, {})
-
-    def questions(self, session: Session, calls: Sequence[Call]) -> Sequence[Prompt | DomainError]:
-        about = queries.judged_in(session, calls)
-        return [question_of(session, self._bases, self._bank, call, about[call.id]) for call in calls]
-
-
-def question_of(
-    session: Session, bases: Bases, bank: Bank, call: Call, judged: Judged
-) -> Prompt | DomainError:
-    """What a call asked about `judged`, made again from what its run has fixed."""
-    basis = bases.of_call(session, call, judged.task)
-    if basis is None:
-        return NotFound(f"the template {call.template_hash} is not kept")
-    drawn = Drawn(call.good_exemplar_id, call.bad_exemplar_id)
-    return basis.question(judged, drawn, drawn.of(bank.cases(session, [drawn])))
 
 
 def _judgement(instance: Instance, call: Call, basis: Basis, said: Opinion, evidence: Evidence) -> Judgement:

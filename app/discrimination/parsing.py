@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 from app.discrimination.opinion import Answer, Said
 from app.discrimination.rubric import Rule
 from app.errors import Unparsable
+from app.prompting.answers import fold, has_any
 from app.prompting.prompt import Reply
-from app.prompting.reading import plain_text, read_json, usable_text
+from app.prompting.reading import Found, Mark, named, plain_text, read_json, usable_text
 
 _ANSWERS = {"yes": Answer.YES, "true": Answer.YES, "no": Answer.NO, "false": Answer.NO}
 _NOT_APPLICABLE = {"not applicable", "n/a", "na", "not_applicable", "none"}
-_AROUND_AN_ANSWER = " \t\r\n.!,;:*_`'\"()"
+_AROUND_AN_ANSWER = " \t\r\n.!,;:*_`'\"()<>[]"
+_OVERALL = "overall"
 
 
 class Opinion(NamedTuple):
@@ -19,39 +21,64 @@ class Opinion(NamedTuple):
 
     answers: Mapping[str, Said]
     claimed: Answer | None
-    repaired: bool  # whether the reply's JSON had to be mended first
+    marks: tuple[Mark, ...]  # how the reply was not as asked for
 
 
 def opinion(reply: Reply, rules: Sequence[Rule]) -> Opinion:
-    """The answers in `reply`, which must name each of `rules` exactly once and nothing else.
+    """The answers in `reply`, which must name each of `rules` exactly once.
 
-    Spelling is forgiven ("Yes.", **NO**, "Reasons"), content is not: Unparsable is raised for a rule that is
-    missing, unknown or named twice, for an answer that is neither yes nor no, and for "not applicable" where
-    the rule always applies.
+    Spelling is forgiven ("Yes.", **NO**, "Reasons") and so are remarks beside the rules; content is not:
+    Unparsable is raised for a rule that is missing, invented or named twice, for an answer that is neither yes
+    nor no, and for "not applicable" where the rule always applies.
     """
     names = [rule.rule for rule in rules]
-    found = read_json(usable_text(reply), names)
-    by_name = _folded(found.value, "the reply")
-    claimed = by_name.pop("overall", None)
-    _refuse_other_names(names, by_name)
-    return Opinion(
-        answers={rule.rule: _said(by_name[rule.rule], rule) for rule in rules},
-        claimed=None if claimed is None else _yes_or_no(claimed, "overall"),
-        repaired=found.repaired,
+    found = _lifted(read_json(usable_text(reply), [*names, _OVERALL]), names)
+    asked, extra, marks = named(found.value, [*names, _OVERALL])
+    _refuse_other_rules(names, asked, extra)
+    answers = {rule.rule: _said(asked[rule.rule], rule) for rule in rules}
+    claimed = _claim(asked[_OVERALL]) if _OVERALL in asked else None
+    also = (
+        (Mark.EXTRA, bool(extra)),
+        (Mark.REWORDED, any(_is_reworded(asked[name]) for name in asked)),
+        (Mark.UNREASONED, any(not said.reason for said in answers.values())),
+        (Mark.UNCLAIMED, claimed is None),
     )
+    return Opinion(answers, claimed, (*found.marks, *marks, *(mark for mark, holds in also if holds)))
+
+
+def _lifted(found: Found, names: Sequence[str]) -> Found:
+    """Some judges put the rules under a key of their own, beside the overall answer."""
+    folded = {fold(name) for name in names}
+    holders = [
+        key for key, value in found.value.items() if isinstance(value, dict) and has_any(value, folded)
+    ]
+    if len(holders) != 1 or has_any(found.value, folded):
+        return found
+    rest = dict(found.value)
+    rules: dict[str, Any] = rest.pop(holders[0])
+    if rest.keys() & rules.keys():
+        raise Unparsable("the reply gives the same key twice")
+    return Found(rest | rules, (*found.marks, Mark.WRAPPED))
 
 
 def _said(value: object, rule: Rule) -> Said:
     if not isinstance(value, dict):
         return Said(_answer(value, rule), "")
-    fields = _folded(value, rule.rule)
-    if "answer" not in fields:
+    asked, _, _ = named(value, ("answer", "reason", "reasons"))
+    if "answer" not in asked:
         raise Unparsable(f"{rule.rule} has no answer")
-    reason = plain_text(fields.get("reason", fields.get("reasons", "")), f"the reason of {rule.rule}").strip()
-    answer = _answer(fields["answer"], rule)
+    reason = plain_text(asked.get("reason", asked.get("reasons", "")), f"the reason of {rule.rule}").strip()
+    answer = _answer(asked["answer"], rule)
     if answer is Answer.NOT_CHECKED:
         reason = f"not applicable: {reason}".removesuffix(": ")
     return Said(answer, reason)
+
+
+def _claim(value: object) -> Answer:
+    """The overall word; some judges give it in the form of the rules' answers."""
+    if isinstance(value, dict):
+        value = named(value, ("answer",)).asked.get("answer")
+    return _yes_or_no(value, _OVERALL)
 
 
 def _answer(value: object, rule: Rule) -> Answer:
@@ -60,6 +87,13 @@ def _answer(value: object, rule: Rule) -> Answer:
     if not rule.may_not_apply:
         raise Unparsable(f"{rule.rule} always applies: its answer is yes or no")
     return Answer.NOT_CHECKED
+
+
+def _is_reworded(value: object) -> bool:
+    """Whether an answer is none of the words that were asked for."""
+    if isinstance(value, dict):
+        value = named(value, ("answer",)).asked.get("answer")
+    return value not in ("yes", "no", "not applicable")
 
 
 def _yes_or_no(value: object, name: str) -> Answer:
@@ -73,18 +107,16 @@ def _plain(value: object) -> str:
     return str(value).lower().strip(_AROUND_AN_ANSWER) if isinstance(value, str | bool) else ""
 
 
-def _folded(value: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """With keys in lower case. Two keys that differ in case only would be two answers to one question."""
-    folded = {key.strip().lower(): content for key, content in value.items()}
-    if len(folded) < len(value):
-        raise Unparsable(f"{where} gives the same key twice")
-    return folded
-
-
-def _refuse_other_names(names: Sequence[str], found: Mapping[str, object]) -> None:
-    missing = [name for name in names if name not in found]
+def _refuse_other_rules(
+    names: Sequence[str], asked: Mapping[str, object], extra: Mapping[str, object]
+) -> None:
+    missing = [name for name in names if name not in asked]
     if missing:
         raise Unparsable(f"no answer to: {', '.join(missing)}")
-    unknown = [name for name in found if name not in names]
-    if unknown:
-        raise Unparsable(f"unknown rule: {', '.join(repr(name[:40]) for name in unknown[:5])}")
+    invented = [name for name, value in extra.items() if _looks_like_an_answer(value)]
+    if invented:
+        raise Unparsable(f"unknown rule: {', '.join(repr(name[:40]) for name in invented[:5])}")
+
+
+def _looks_like_an_answer(value: object) -> bool:
+    return _plain(value) in _ANSWERS or (isinstance(value, dict) and "answer" in map(str.lower, value))

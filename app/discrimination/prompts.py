@@ -11,7 +11,7 @@ from app.pipeline import Task
 from app.prompting.editing import Placeholder
 from app.prompting.exemplars import Case, case_in_words
 from app.prompting.prompt import Prompt
-from app.prompting.template import SEPARATOR, Template, filled, halves, template_of
+from app.prompting.template import BETWEEN, Template, filled, messages_of, template_hash, template_of
 from app.prompting.untrusted import HOW_TO_READ_IT, neutralise
 
 VERSION = "1"
@@ -60,7 +60,7 @@ class Judged(NamedTuple):
 def template(task: Task) -> Template:
     """The judge's shipped template for `task`: its text before rules and an instance are put in, and its hash."""
     system = filled(_SYSTEM, {"task": f"code {task}", "how_to_read": HOW_TO_READ_IT})
-    return template_of(f"judge/{task}", VERSION, f"{system}{SEPARATOR}{_USER}")
+    return template_of(f"judge/{task}", VERSION, f"{system}{BETWEEN}{_USER}")
 
 
 @cache
@@ -88,22 +88,22 @@ def ask(
     judged: Judged,
     good: Case | None,
     bad: Case | None,
+    content: str | None = None,
     rules: Sequence[Rule] | None = None,
-    written: Template | None = None,
 ) -> Prompt:
-    """The question that asks for a verdict by `rules`; without them and `written`, as shipped.
+    """The question that asks for a verdict. Whoever knows the ids of the cases adds them.
 
-    Whoever knows the ids of the cases adds them.
+    `content`: of another template than the shipped one; `rules`: others than the shipped ones that a model answers.
     """
     rules = asked_of(judged.task) if rules is None else rules
-    written = written or template(judged.task)
-    text = halves(written.content)
+    content = content or template(judged.task).content
+    system, user = messages_of(content)
     return Prompt(
-        system=filled(text.system, _about_rules(rules)),
-        user=filled(text.user, _about_instance(judged, good, bad)),
+        system=filled(system, _about_rules(rules)),
+        user=filled(user, _about_instance(judged, good, bad)),
         schema_name="verdict",
         schema=schema(rules),
-        template_hash=written.content_hash,
+        template_hash=template_hash(content),
         max_output_tokens=MOST_OUTPUT_TOKENS,
     )
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, ScalarSelect, func, insert, select, tuple_
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.discrimination.mechanical import Evidence as Findings
 from app.discrimination.mechanical import Found
@@ -74,30 +74,6 @@ def evidence_of_revision(session: Session, instance_id: int, revision: int) -> F
         )
     )
     return {kind: Found(Finding(result), detail) for kind, result, detail in rows}
-
-
-def judged_in(session: Session, calls: Collection[Call]) -> dict[int, Judged]:
-    """The text that each call was about, by call.
-
-    It is that of the revision which its item's verdict names, of this call or the next that led to one; without
-    any, the newest that no person wrote.
-    """
-    later = aliased(Call)
-    of_verdict = (
-        select(VerdictRow.revision)
-        .join(later, later.id == VerdictRow.call_id)
-        .where(later.item_id == Call.item_id, later.id >= Call.id)
-        .order_by(later.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    revisions = select(Call.id, func.coalesce(of_verdict, _newest_by_a_machine(Call.source_id))).where(
-        Call.id.in_([call.id for call in calls])
-    )
-    about = {call.id: call.source_id for call in calls}
-    wanted = {call_id: (about[call_id], revision or 0) for call_id, revision in session.execute(revisions)}
-    texts = judged_at(session, set(wanted.values()))
-    return {call_id: texts[one] for call_id, one in wanted.items()}
 
 
 def judged_at(session: Session, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], Judged]:

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from app.accounts.log import log
 from app.discrimination import queries
 from app.discrimination.basis import Bases, shipped
-from app.discrimination.handler import question_of
 from app.discrimination.opinion import overall
 from app.discrimination.prompts import Judged
 from app.discrimination.queries import TEXTS
@@ -229,13 +228,6 @@ class ReplayHandler:
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
         return _keep(session, item, call, Verdict.INVALID)
-
-    def questions(self, session: Session, calls: Sequence[Call]) -> Sequence[Prompt | DomainError]:
-        items = session.scalars(select(WorkItem).where(WorkItem.id.in_([call.item_id for call in calls])))
-        found = _questions(session, items.all())
-        return [
-            question_of(session, self._bases, self._bank, call, found[call.item_id].judged) for call in calls
-        ]
 
 
 def _keep(session: Session, item: WorkItem, call: Call, verdict: Verdict) -> Ending:

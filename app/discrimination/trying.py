@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from app.discrimination import prompts, queries
 from app.discrimination.basis import Bases, Basis
-from app.discrimination.handler import question_of
 from app.discrimination.opinion import overall
 from app.discrimination.prompts import Judged
 from app.discrimination.rubric import Rule, by_a_model, rule_set
@@ -159,14 +158,6 @@ class TryJudgeHandler:
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
         return Ending(outcome=Outcome.INVALID_VERDICT)
-
-    def questions(self, session: Session, calls: Sequence[Call]) -> Sequence[Prompt | DomainError]:
-        answers: list[Prompt | DomainError] = []
-        for call in calls:
-            run = session.get_one(Run, call.run_id)
-            judged, _ = _tried(session, run, [call.source_id])[call.source_id]
-            answers.append(question_of(session, self._bases, self._bank, call, judged))
-        return answers
 
 
 def _rules_now(session: Session, project_id: int, task: Task) -> tuple[Rule, ...]:

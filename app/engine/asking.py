@@ -11,7 +11,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.engine.calls import (
-    Complaint,
     cached_call,
     cached_replies,
     complaints,
@@ -51,21 +50,12 @@ class Departure(NamedTuple):
     prompt: Prompt
 
 
-class _Asked(NamedTuple):
-    """A question about an item, `after` a reply to it that could not be used."""
-
-    item: WorkItem
-    prompt: Prompt
-    after: Complaint | None = None
-
-
 class _Question(NamedTuple):
     item: WorkItem
     prompt: Prompt
     model: str
     hash: str
     has_budget: bool
-    after: Complaint | None
 
 
 class TakenOff(NamedTuple):
@@ -81,12 +71,12 @@ def take_off(session: Session, handlers: Handlers, owner: str, room: int) -> Tak
         return TakenOff(0, set(), [])
     closings: list[Closing] = []
     answered = _read_again(session, [item for item in items if item.reparse], closings)
-    prepared, asked = _prepare(session, handlers, [item for item in items if not item.reparse], closings)
-    questions = _questions(session, asked)
+    prepared, prompts = _prepare(session, handlers, [item for item in items if not item.reparse], closings)
+    questions = _questions(session, prompts)
     cached = cached_replies(session, {question.hash for question in questions})
     answered += prepared
     answered += [
-        (one.item, cached_call(one.item, one.prompt, cached[one.hash], one.after))
+        (one.item, cached_call(one.item, one.prompt, cached[one.hash]))
         for one in questions
         if one.hash in cached
     ]
@@ -118,10 +108,10 @@ def _read_again(
 
 def _prepare(
     session: Session, handlers: Handlers, items: Sequence[WorkItem], closings: list[Closing]
-) -> tuple[list[tuple[WorkItem, Call]], list[_Asked]]:
+) -> tuple[list[tuple[WorkItem, Call]], list[tuple[WorkItem, Prompt]]]:
     """What was answered without a model, and the questions to ask one. Failures are added to `closings`."""
     answered: list[tuple[WorkItem, Call]] = []
-    asked: list[_Asked] = []
+    prompts: list[tuple[WorkItem, Prompt]] = []
     unusable = complaints(session, items)
     for stage in MODEL_STAGES:
         group = [item for item in items if item.stage == stage]
@@ -132,25 +122,25 @@ def _prepare(
                 closings.append(fail(item, "not_prepared", str(question)))
             elif isinstance(question, Answered):
                 answered.append((item, offline_call(item, question)))
-            elif (after := unusable.get(item.id)) is not None:
-                asked.append(_Asked(item, again(question, after.why), after))
+            elif item.id in unusable:
+                prompts.append((item, again(question, unusable[item.id])))
             else:
-                asked.append(_Asked(item, question))
-    return answered, asked
+                prompts.append((item, question))
+    return answered, prompts
 
 
-def _questions(session: Session, asked: Sequence[_Asked]) -> list[_Question]:
-    run_ids = {one.item.run_id for one in asked}
+def _questions(session: Session, prompts: Sequence[tuple[WorkItem, Prompt]]) -> list[_Question]:
+    run_ids = {item.run_id for item, _ in prompts}
     rows = session.execute(select(Run.id, Run.params, Run.budget_micro).where(Run.id.in_(run_ids)))
     runs: dict[int, tuple[dict[str, Any], int | None]] = {
         run_id: (params, budget) for run_id, params, budget in rows
     }
     questions: list[_Question] = []
-    for item, prompt, after in asked:
+    for item, prompt in prompts:
         params, budget = runs[item.run_id]
         model = str(params[_MODEL_OF[Stage(item.stage)]])
         hashed = request_hash(prompt, model)
-        questions.append(_Question(item, prompt, model, hashed, budget is not None, after))
+        questions.append(_Question(item, prompt, model, hashed, budget is not None))
     return questions
 
 
@@ -168,9 +158,7 @@ def _pay_in_advance(session: Session, questions: Sequence[_Question]) -> list[De
             close(session, [put_back(one.item, refund=True) for one in asked])
             hold_run(session, run_id, f"price of {unpriced} is unknown, and the run has a budget")
             continue
-        calls = [
-            new_call(one.item, one.prompt, one.model, one.hash, rates[one.model], one.after) for one in asked
-        ]
+        calls = [new_call(one.item, one.prompt, one.model, one.hash, rates[one.model]) for one in asked]
         affordable = reserve(session, run_id, [call.reserved_micro for call in calls])
         departures += [
             Departure(one.item, call, one.prompt)

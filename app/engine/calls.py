@@ -17,41 +17,27 @@ from app.storage.tables import Call, CallTally, RunEvent, WorkItem
 
 
 def request_hash(prompt: Prompt, model: str) -> str:
-    """SHA-256 over all that makes a request what it is."""
-    rendered = json.dumps([model, prompt._asdict()], sort_keys=True, ensure_ascii=False)
+    """SHA-256 over all that makes a request what it is. What it repeats stands in its text already."""
+    asked = {name: value for name, value in prompt._asdict().items() if name != "repeats"}
+    rendered = json.dumps([model, asked], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(rendered.encode()).hexdigest()
 
 
-class Complaint(NamedTuple):
-    """A reply that could not be used, and why: the same item is asked again with that."""
-
-    call_id: int
-    why: str
-
-
-def complaints(session: Session, items: Sequence[WorkItem]) -> dict[int, Complaint]:
-    """The last unusable reply of each item that is to be asked again, by item."""
-    again = [item.id for item in items if item.bad_replies]
-    if not again:
+def complaints(session: Session, items: Sequence[WorkItem]) -> dict[int, str]:
+    """What was wrong with the last unusable reply of each item that is to be asked again, by item."""
+    repeated = [item.id for item in items if item.bad_replies]
+    if not repeated:
         return {}
-    newest = select(func.max(Call.id)).where(Call.item_id.in_(again), Call.usable.is_(False))
+    newest = select(func.max(Call.id)).where(Call.item_id.in_(repeated), Call.usable.is_(False))
     rows = session.execute(
-        select(Call.item_id, Call.id, Call.error_detail).where(Call.id.in_(newest.group_by(Call.item_id)))
+        select(Call.item_id, Call.error_detail).where(Call.id.in_(newest.group_by(Call.item_id)))
     )
-    return {item_id: Complaint(call_id, why) for item_id, call_id, why in rows if why is not None}
+    return {item_id: why for item_id, why in rows if why is not None}
 
 
-def new_call(
-    item: WorkItem,
-    prompt: Prompt,
-    model: str,
-    hashed: str,
-    rate: Rate | None,
-    after: Complaint | None = None,
-) -> Call:
+def new_call(item: WorkItem, prompt: Prompt, model: str, hashed: str, rate: Rate | None) -> Call:
     """A call that is about to be sent, with what it may cost at most."""
     call = _call_about(item, prompt, model, "sent", hashed)
-    call.after_call_id = after and after.call_id
     call.reserved_micro = most_it_can_cost(prompt, rate) if rate else 0
     return call
 
@@ -63,12 +49,9 @@ def offline_call(item: WorkItem, answered: Answered) -> Call:
     return call
 
 
-def cached_call(
-    item: WorkItem, question: Prompt | Call, earlier: Call, after: Complaint | None = None
-) -> Call:
+def cached_call(item: WorkItem, question: Prompt | Call, earlier: Call) -> Call:
     """The reply that the same request had before, read again: nothing is sent and nothing paid."""
     call = _call_about(item, question, earlier.model, "cached", earlier.request_hash)
-    call.after_call_id = question.after_call_id if isinstance(question, Call) else after and after.call_id
     call.reply, call.finish_reason, call.refusal = earlier.reply, earlier.finish_reason, earlier.refusal
     call.prompt_tokens, call.completion_tokens = earlier.prompt_tokens, earlier.completion_tokens
     return call
@@ -253,6 +236,7 @@ def _call_about(
         template_hash=question.template_hash,
         good_exemplar_id=question.good_exemplar_id,
         bad_exemplar_id=question.bad_exemplar_id,
+        repeats=None if isinstance(question, Answered) else question.repeats,
         closed_at=func.now() if is_over else None,
         prompt_tokens=0,
         completion_tokens=0,

@@ -43,14 +43,6 @@ class Handler(Protocol):
         ...
 
 
-class Rendering(Protocol):
-    """What a stage asked once, made again from what is frozen."""
-
-    def questions(self, session: Session, calls: Sequence[Call]) -> Sequence[Prompt | DomainError]:
-        """What each call asked at its item's first try; the engine adds what was wrong with the reply before."""
-        ...
-
-
 class Job(Protocol):
     """Processor work of one run, in steps.
 
@@ -62,5 +54,4 @@ class Job(Protocol):
 
 
 Handlers = Mapping[Stage, Handler]
-Renderings = Mapping[Stage, Rendering]
 Jobs = Mapping[Stage, Job]

@@ -24,8 +24,7 @@ from app.export.formats import (
 )
 from app.export.writing import COLUMNS, MANIFEST_HASH, parquet_rows, release_hash, rows_of, sha256_of
 from app.guarantee.certificate import LOT_FILE
-from app.guarantee.claims import percent
-from app.guarantee.lot import Frozen, canonical, hash_without
+from app.guarantee.lot import Frozen, canonical, hash_without, lot_bytes
 from app.guarantee.recheck import differences, problems
 from app.rows.codeocean import SCHEMA_VERSION, Row, row_hash
 
@@ -91,66 +90,6 @@ def verify(folder: Path) -> Verified:
             certificate, of_the_audit = _of_the_audit(folder, manifest)
             found += of_the_audit
     return Verified(found, raw, certificate)
-
-
-def paragraph(verified: Verified) -> str:
-    """What was checked and what is claimed, in plain words; problems are counted, not named."""
-    if verified.manifest is None:
-        return "This is no release: its manifest cannot be read."
-    about = verified.manifest
-    if verified.problems:
-        count = len(verified.problems)
-        return f"Release {about['name']} is not what it says: {count} problem{'' if count == 1 else 's'}."
-    splits = ", ".join(f"{split} {rows:,}" for split, rows in about["splits"].items())
-    words = [
-        f"Release {about['name']} is what it says: {about['rows']:,} rows ({splits}) in {len(about['files'])} "
-        "files, each with the size and SHA-256 that the manifest lists, every row with its own hash, every "
-        f"other format made from the same rows, and the release hash {about['sha256'][:12]} follows from them."
-    ]
-    if verified.certificate is None:
-        words.append("It is not audited: nothing is claimed about the share of defects.")
-    else:
-        words += _of_the_claim(verified.certificate)
-    return " ".join(words)
-
-
-def record(verified: Verified) -> dict[str, Any]:
-    """The same for scripts."""
-    about, certificate = verified.manifest or {}, verified.certificate or {}
-    return {
-        "ok": not verified.problems,
-        "problems": verified.problems,
-        **{name: about.get(name) for name in ("name", "basis", "rows", "sha256")},
-        "audited": bool(certificate) and not verified.problems,
-        **{
-            name: certificate.get(name)
-            for name in ("claim", "second_line", "certified_at", "upper_bound", "rows_released", "readers")
-        },
-        "summary": paragraph(verified),
-    }
-
-
-def _of_the_claim(certificate: Mapping[str, Any]) -> Iterator[str]:
-    """Of a certificate that was checked."""
-    readers = certificate["readers"]
-    yield (
-        "Its certificate follows from the frozen lot, the seed and the labels: certified at draw "
-        f"{certificate['certified_at']:,} of {certificate['draws_counted']:,}. {certificate['claim']}"
-    )
-    if certificate["second_line"]:
-        yield certificate["second_line"]
-    for earlier in certificate["earlier_audits"]:
-        yield f"Audit {earlier['id']} of {earlier['shared_rows']:,} of the same rows is {earlier['state']}."
-    limit = (
-        "which sets no limit to the share that they miss"
-        if readers["adjusted"] is None
-        else f"so they miss at most {percent(readers['miss_rate_limit'])}, and missing so many would leave at "
-        f"most {readers['adjusted']:,} defects in place of {certificate['upper_bound']:,}"
-    )
-    yield (
-        f"Readers err: of {readers['found_again']} defects that second readings of {readers['read_twice']} rows "
-        f"found, the first ones had missed {readers['missed']}, {limit}."
-    )
 
 
 # --- the manifest and its files ---------------------------------------------------------------------------
@@ -277,10 +216,12 @@ def _of_the_audit(folder: Path, manifest: Manifest) -> tuple[Mapping[str, Any] |
         return None, []
     try:
         certificate = _read_json((folder / CERTIFICATE).read_bytes())
-        lot = [_frozen(row) for row in rows_of(folder / LOT_FILE)]
+        lot = [_frozen(row) for row in (folder / LOT_FILE).read_bytes().splitlines()]
     except (OSError, ValueError, TypeError) as error:
         return None, [f"the certificate or the lot cannot be read: {error}"]
     wrong = [f"{CERTIFICATE}: {one}" for one in problems(certificate, lot, _released(folder, manifest))]
+    if (folder / LOT_FILE).read_bytes() != lot_bytes(lot):
+        wrong.append(f"{LOT_FILE} is not written as lots are: a line for each row, by id")
     quoted = (manifest.model_extra or {}).get("certificate")
     if isinstance(quoted, dict):
         same = {name: certificate[name] for name in quoted if name in certificate}
@@ -288,7 +229,8 @@ def _of_the_audit(folder: Path, manifest: Manifest) -> tuple[Mapping[str, Any] |
     return certificate, wrong
 
 
-def _frozen(row: Row) -> Frozen:
+def _frozen(written: bytes) -> Frozen:
+    row = _read_json(written)
     if not all(isinstance(value, str) for value in row.values()):
         raise ValueError("a row of the lot is not text")
     return Frozen(**row)

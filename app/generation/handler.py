@@ -5,17 +5,17 @@ from collections.abc import Callable, Collection, Sequence
 from sqlalchemy.orm import Session
 
 from app.engine.handlers import Ending
-from app.errors import DomainError, NotFound, Unparsable
+from app.errors import DomainError, Unparsable
 from app.generation import prompts, queries
 from app.generation.offline import teach
 from app.generation.parsing import Written, parsed
 from app.pipeline import OFFLINE, InstanceStatus, Outcome, Stage, Task
 from app.prompting.exemplars import NONE, Drawn, draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt
-from app.prompting.reading import REPAIRED
+from app.prompting.reading import how_read
 from app.prompting.template import Template, asks_for
 from app.storage.bank import Bank, reply_of
-from app.storage.frozen import Frozen, template_by_hash
+from app.storage.frozen import Frozen
 from app.storage.tables import Call, Instance, WorkItem
 
 
@@ -54,7 +54,7 @@ class GenerationHandler:
                 )
         cases = self._bank.cases(session, [drawn for _, _, drawn in asked.values()])
         questions = {
-            instance_id: prompts.ask(material, *drawn.of(cases), written)._replace(**drawn.columns())
+            instance_id: prompts.ask(material, *drawn.of(cases), written.content)._replace(**drawn.columns())
             for instance_id, (material, written, drawn) in asked.items()
         }
         return [answered.get(item.source_id) or questions[item.source_id] for item in items]
@@ -68,12 +68,11 @@ class GenerationHandler:
         for item, call in answered:
             instance = instances[item.source_id]
             try:
-                text, repaired = parsed(reply_of(call), Task(instance.task))
+                text, marks = parsed(reply_of(call), Task(instance.task))
             except Unparsable as error:
                 endings.append(error)
                 continue
-            if repaired:
-                call.error_code = REPAIRED
+            call.error_code, call.error_detail = how_read(marks)
             texts.append((instance, text))
             endings.append(Ending(next_stage=Stage.DISCRIMINATE))
         queries.keep_texts(session, texts)
@@ -86,18 +85,3 @@ class GenerationHandler:
         instance.status = InstanceStatus.UNUSABLE
         instance.unusable_reason = error.code
         return Ending(outcome=Outcome.UNUSABLE)
-
-    def questions(self, session: Session, calls: Sequence[Call]) -> Sequence[Prompt | DomainError]:
-        about = {
-            instance.id: queries.material_of(instance, snippet)
-            for instance, snippet, _ in queries.asked_about(session, [call.source_id for call in calls])
-        }
-        return [self._question(session, call, about[call.source_id]) for call in calls]
-
-    def _question(self, session: Session, call: Call, material: prompts.Material) -> Prompt | DomainError:
-        written = template_by_hash(session, call.template_hash)
-        if written is None:
-            return NotFound(f"the template {call.template_hash} is not kept")
-        drawn = Drawn(call.good_exemplar_id, call.bad_exemplar_id)
-        cases = self._bank.cases(session, [drawn])
-        return prompts.ask(material, *drawn.of(cases), written)._replace(**drawn.columns())

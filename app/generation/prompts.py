@@ -10,7 +10,7 @@ from app.pipeline import Task
 from app.prompting.editing import Placeholder
 from app.prompting.exemplars import Case, case_in_words
 from app.prompting.prompt import Prompt
-from app.prompting.template import SEPARATOR, Template, filled, halves, template_of
+from app.prompting.template import BETWEEN, Template, filled, messages_of, template_hash, template_of
 from app.prompting.untrusted import HOW_TO_READ_IT, neutralise
 
 VERSION = "1"
@@ -58,7 +58,7 @@ class Material(NamedTuple):
 @cache
 def template(task: Task) -> Template:
     """The shipped template of `task`: its text before a snippet and cases are put in, and its hash."""
-    return template_of(f"generate/{task}", VERSION, f"{_system(task)}{SEPARATOR}{_USER}")
+    return template_of(f"generate/{task}", VERSION, f"{_system(task)}{BETWEEN}{_USER}")
 
 
 def placeholders(task: Task) -> tuple[Placeholder, ...]:
@@ -77,13 +77,13 @@ def placeholders(task: Task) -> tuple[Placeholder, ...]:
     )
 
 
-def ask(material: Material, good: Case | None, bad: Case | None, written: Template | None = None) -> Prompt:
-    """The question that asks for one instance, from the shipped template or another.
+def ask(material: Material, good: Case | None, bad: Case | None, content: str | None = None) -> Prompt:
+    """The question that asks for one instance. Whoever knows the ids of the cases adds them.
 
-    Whoever knows the ids of the cases adds them.
+    `content`: of another template than the shipped one.
     """
-    written = written or template(material.task)
-    text = halves(written.content)
+    content = content or template(material.task).content
+    system, user = messages_of(content)
     values = {
         "cases": "".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
         "language": LANGUAGES[material.language].title,
@@ -91,11 +91,11 @@ def ask(material: Material, good: Case | None, bad: Case | None, written: Templa
         "material": _material(material),
     }
     return Prompt(
-        system=filled(text.system, values),
-        user=filled(text.user, values),
+        system=filled(system, values),
+        user=filled(user, values),
         schema_name="instance",
         schema=schema(material.task),
-        template_hash=written.content_hash,
+        template_hash=template_hash(content),
         max_output_tokens=MOST_OUTPUT_TOKENS,
         temperature=TEMPERATURE,
         sample=material.candidate,

@@ -17,10 +17,11 @@ from app.pipeline import OFFLINE, Outcome, Stage, Task
 from app.prompting.editing import Placeholder
 from app.prompting.exemplars import NONE, Drawn, Listed, draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt
+from app.prompting.repeating import again
 from app.prompting.template import Template, asks_for
 from app.prompting.trying import BYTES_A_TOKEN, Piece, Preview, Reading, Subject
-from app.storage.bank import Bank, reply_of
-from app.storage.frozen import Frozen, template_by_hash
+from app.storage.bank import Bank, reply_of, template_content
+from app.storage.frozen import Frozen
 from app.storage.tables import Call, Instance, Run, Snippet, WorkItem
 
 _SEED = 0
@@ -140,21 +141,17 @@ class TryPromptHandler:
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
         return Ending(outcome=Outcome.UNUSABLE)
 
-    def questions(self, session: Session, calls: Sequence[Call]) -> Sequence[Prompt | DomainError]:
-        snippets = queries.snippets_of(session, [call.source_id for call in calls])
-        answers: list[Prompt | DomainError] = []
-        for call in calls:
-            written = template_by_hash(session, call.template_hash)
-            if written is None:
-                answers.append(NotFound(f"the template {call.template_hash} is not kept"))
-                continue
-            run = session.get_one(Run, call.run_id)
-            material = _material(_planned_of(run, call.source_id), snippets[call.source_id])
-            drawn = Drawn(call.good_exemplar_id, call.bad_exemplar_id)
-            cases = self._bank.cases(session, [drawn])
-            asked = prompts.ask(material, *drawn.of(cases), written)
-            answers.append(asked._replace(**drawn.columns()))
-        return answers
+
+def rendered(session: Session, call: Call) -> Prompt:
+    """The question that a call of a try asked, made again from the ids that it kept."""
+    run = session.get_one(Run, call.run_id)
+    snippet = queries.snippets_of(session, [call.source_id])[call.source_id]
+    material = _material(_planned_of(run, call.source_id), snippet)
+    drawn = Drawn(call.good_exemplar_id, call.bad_exemplar_id)
+    cases = Bank().cases(session, [drawn])
+    content = template_content(session, call.template_hash)
+    prompt = prompts.ask(material, *drawn.of(cases), content)._replace(**drawn.columns())
+    return prompt if call.repeats is None else again(prompt, call.repeats)
 
 
 def _planned(session: Session, project_id: int, task: Task) -> list[tuple[Planned, Snippet]]:
@@ -188,7 +185,7 @@ def _question(
     drawn = draw_exemplars(cases, _seed_of(material), material.task, material.language)
     shown = drawn if asks_for(written.content, "cases") else NONE
     texts = bank.cases(session, [shown])
-    return prompts.ask(material, *shown.of(texts), written)._replace(**shown.columns())
+    return prompts.ask(material, *shown.of(texts), written.content)._replace(**shown.columns())
 
 
 def _seed_of(material: prompts.Material) -> int:

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from app.guarantee import claims
-from app.guarantee.labels import label_of
+from app.guarantee.labels import ADJUDICATED, FOUND_LATER, label_of
 from app.guarantee.lot import Frozen, census_order, hash_without, lot_hash, order, order_hash, read_twice
 from app.guarantee.plans import miss_rate_limit
 from app.guarantee.sequential import Prior, Test, certified_at, tolerance_of, upper_bounds
@@ -41,7 +41,6 @@ SCHEMA_VERSION = 1
 LOT_FILE = "lot.jsonl"
 OK, DEFECT, UNDRAWN = "ok", "defect", "undrawn"
 NOT_CORRECTED = "a defect that nobody corrected"
-DISAGREEMENT, ADJUDICATED, FOUND_LATER = "disagreement", "adjudicated", "found later"
 
 _DIGITS = 10**4  # of the miss rate, rounded up: the last bits differ between machines
 

@@ -16,6 +16,9 @@ from app.guarantee.sequences import BoolArray, IntArray
 from app.guarantee.sequential import Prior, Test, certified_at, tolerance_of, upper_bounds
 from app.pipeline import AuditState, Part
 
+DISAGREEMENT, ADJUDICATED, FOUND_LATER = "disagreement", "adjudicated", "found later"
+"""Why a label was looked at again, as `LabelChange.why` has it."""
+
 
 class Reading(NamedTuple):
     """One person's answer on a row of a lot. `new_revision`: the text they left, where they edited."""

@@ -10,9 +10,6 @@ from typing import Any
 
 from app.errors import DomainError
 from app.guarantee.certificate import (
-    ADJUDICATED,
-    DISAGREEMENT,
-    FOUND_LATER,
     Certificate,
     Change,
     Facts,
@@ -21,6 +18,7 @@ from app.guarantee.certificate import (
     facts_in,
     word,
 )
+from app.guarantee.labels import ADJUDICATED, DISAGREEMENT, FOUND_LATER
 from app.guarantee.lot import Frozen, content_hash, read_twice
 from app.pipeline import Census, Part
 

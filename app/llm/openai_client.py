@@ -82,14 +82,40 @@ def read_reply(answer: object) -> Reply:
         message = choice["message"]
         usage = body.get("usage") or {}
         return Reply(
-            text=str(message.get("content") or "").replace("\x00", "�"),  # Postgres text holds no NUL
-            finish_reason=str(choice.get("finish_reason") or "stop"),
-            refusal=str(message["refusal"]) if message.get("refusal") else None,
+            text=_storable(_text_of(message)),
+            finish_reason=_storable(str(choice.get("finish_reason") or "stop")),
+            refusal=_storable(str(message["refusal"])) if message.get("refusal") else None,
             prompt_tokens=int(usage.get("prompt_tokens") or 0),
             completion_tokens=int(usage.get("completion_tokens") or 0),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise _malformed(str(body)) from error
+
+
+def _text_of(message: Mapping[str, Any]) -> str:
+    """What a message says. Where it says nothing, what its server took for a call of a tool or for a thought."""
+    content = message.get("content")
+    text = "".join(map(_text_of_part, content)) if isinstance(content, list) else str(content or "")
+    if text.strip():
+        return text
+    calls = [*(message.get("tool_calls") or ()), {"function": message.get("function_call") or {}}]
+    arguments = "\n".join(str(call["function"].get("arguments") or "") for call in calls).strip()
+    if arguments:
+        return arguments
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    return f"<think>\n{thought}\n" if thought else text
+
+
+def _text_of_part(part: Any) -> str:
+    """Some servers give the content in parts; thoughts are no part of the answer."""
+    if isinstance(part, str):
+        return part
+    return str(part.get("text") or "") if part.get("type", "text") == "text" else ""
+
+
+def _storable(text: str) -> str:
+    """Without what Postgres text cannot hold: NUL, and halves of characters."""
+    return text.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _refusal(error: APIStatusError) -> ProviderError:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
-from app.prompting.template import PLACEHOLDER, SEPARATOR
+from app.prompting.template import BETWEEN, PLACEHOLDER
 from app.prompting.untrusted import HOW_TO_READ_IT
 
 MOST_CHARACTERS = 20_000
@@ -43,7 +43,7 @@ def plain_newlines(text: str) -> str:
 def tidied(text: str) -> str:
     """A text without faults as it is kept: nothing around its halves, and one divider between them."""
     system, user = _DIVIDER.split(plain_newlines(text))
-    return f"{system.strip()}{SEPARATOR}{user.strip()}"
+    return f"{system.strip()}{BETWEEN}{user.strip()}"
 
 
 def faults(text: str, placeholders: Sequence[Placeholder]) -> list[Fault]:

@@ -17,6 +17,7 @@ class Prompt(NamedTuple):
     sample: int = 0  # the how-manieth answer to the same question
     good_exemplar_id: int | None = None
     bad_exemplar_id: int | None = None
+    repeats: str | None = None  # what was wrong with the last reply, where the question says so
 
 
 class Reply(NamedTuple):

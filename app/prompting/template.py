@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-SEPARATOR = "\n\n---\n\n"
+BETWEEN = "\n\n---\n\n"
+"""What stands between the two messages in the content of a prompt's template."""
+
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 
 
@@ -22,13 +24,6 @@ class Template(NamedTuple):
     content_hash: str
 
 
-class Halves(NamedTuple):
-    """What a template makes the two messages from."""
-
-    system: str
-    user: str
-
-
 def template_hash(content: str) -> str:
     """SHA-256 of a template's text, 64 hexadecimal digits: calls point at the template by it."""
     return hashlib.sha256(content.encode()).hexdigest()
@@ -38,9 +33,10 @@ def template_of(name: str, version: str, content: str) -> Template:
     return Template(name, version, content, template_hash(content))
 
 
-def halves(content: str) -> Halves:
-    system, _, user = content.partition(SEPARATOR)
-    return Halves(system, user)
+def messages_of(content: str) -> tuple[str, str]:
+    """The system message and the user message, with their places still open."""
+    system, _, user = content.rpartition(BETWEEN)
+    return system, user
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.engine.handlers import Renderings
 from app.errors import NotFound
 from app.prompts.desks import Desk, Desks
 
@@ -13,12 +12,7 @@ def given_desks(request: Request) -> Desks:
     return request.app.state.desks
 
 
-def given_renderings(request: Request) -> Renderings:
-    return request.app.state.renderings
-
-
 GivenDesks = Annotated[Desks, Depends(given_desks)]
-GivenRenderings = Annotated[Renderings, Depends(given_renderings)]
 
 
 def desk_of_kind(desks: GivenDesks, kind: str) -> Desk:

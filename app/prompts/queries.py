@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.pipeline import RunKind
-from app.storage.tables import Call, Run, Template, WorkItem
+from app.storage.tables import Call, Run, WorkItem
 
 
 def tries_of(session: Session, project_id: int, name: str, most: int) -> Sequence[Run]:
@@ -39,18 +39,3 @@ def items_with_last_call(session: Session, run_id: int) -> list[tuple[WorkItem, 
     calls = {call.item_id: call for call in session.scalars(select(Call).where(Call.id.in_(last)))}
     items = session.scalars(select(WorkItem).where(WorkItem.run_id == run_id).order_by(WorkItem.id))
     return [(item, calls.get(item.id)) for item in items]
-
-
-def call_of(session: Session, call_id: int) -> tuple[Call, Run]:
-    """With its run. Raises NotFound."""
-    row = session.execute(
-        select(Call, Run).join(Run, Run.id == Call.run_id).where(Call.id == call_id)
-    ).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no call {call_id}")
-    return row[0], row[1]
-
-
-def template_name(session: Session, content_hash: str) -> str | None:
-    """What the template was called when it was first used."""
-    return session.scalar(select(Template.name).where(Template.content_hash == content_hash))

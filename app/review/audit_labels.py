@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session
 
 from app.accounts.log import log
 from app.errors import Conflict, Forbidden, InvalidInput
-from app.guarantee.labels import Labelled, Standing
+from app.guarantee.labels import ADJUDICATED, DISAGREEMENT, FOUND_LATER, Labelled, Standing
 from app.pipeline import AuditState, Role
 from app.review import audit_queries as queries
 from app.review.judgement import checked_length
-from app.storage.labels import ADJUDICATED, DISAGREEMENT, FOUND_LATER, labelled_rows, standing_of
+from app.storage.labels import labelled_rows, standing_of
 from app.storage.tables import Audit, Decision, LabelChange, Membership, Person
 
 CLOSED = (AuditState.CERTIFIED, AuditState.FAILED)

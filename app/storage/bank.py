@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
+from app.errors import NotFound
 from app.prompting.exemplars import Case, Drawn, Listed
 from app.prompting.prompt import Reply
 from app.prompting.template import Template as TemplateText
@@ -54,6 +55,14 @@ class Bank:
 def reply_of(call: Call) -> Reply:
     """What came back, as it was kept."""
     return Reply(call.reply or "", call.finish_reason or "", call.refusal)
+
+
+def template_content(session: Session, content_hash: str) -> str:
+    """Raises NotFound: no call of this database was made from such a template."""
+    content = session.scalar(select(Template.content).where(Template.content_hash == content_hash))
+    if content is None:
+        raise NotFound(f"the template {content_hash[:12]} of this call is not kept")
+    return content
 
 
 def keep_templates(session: Session, templates: Iterable[TemplateText]) -> None:

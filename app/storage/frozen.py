@@ -41,16 +41,6 @@ def freeze(session: Session, run_id: int, templates: Iterable[Template]) -> None
     session.execute(postgresql.insert(RunTemplate).values(rows).on_conflict_do_nothing())
 
 
-def template_by_hash(session: Session, content_hash: str) -> Template | None:
-    """A template that was used at least once."""
-    row = session.execute(
-        select(TemplateRow.name, TemplateRow.version, TemplateRow.content, TemplateRow.content_hash).where(
-            TemplateRow.content_hash == content_hash
-        )
-    ).one_or_none()
-    return None if row is None else Template(*row)
-
-
 class Frozen:
     """The templates of runs, by what their stage ships. What it has read it keeps: what a run has fixed never changes."""
 
@@ -71,6 +61,10 @@ class Frozen:
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return found
+
+    def looked_up(self, session: Session, run_id: int, name: str) -> Template:
+        """The same, of a run that is over: it fixes nothing any more."""
+        return _fixed(session, run_id, name) or self._shipped[name]
 
 
 def _fixed(session: Session, run_id: int, name: str) -> Template | None:

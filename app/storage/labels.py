@@ -5,12 +5,9 @@ from collections.abc import Iterable
 from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from app.guarantee.labels import Claim, Labelled, Reading, Standing, standing
+from app.guarantee.labels import ADJUDICATED, DISAGREEMENT, Claim, Labelled, Reading, Standing, standing
 from app.guarantee.sequential import Prior
 from app.storage.tables import Audit, Decision, LabelChange, LotRow
-
-DISAGREEMENT, ADJUDICATED, FOUND_LATER = "disagreement", "adjudicated", "found later"
-"""Why a label was looked at again, as `LabelChange.why` has it."""
 
 _AUDIT = bindparam("audit_id", type_=BigInteger)
 _READINGS = (

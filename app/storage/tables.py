@@ -616,11 +616,9 @@ class Call(_Numbered, Base):
     state: Mapped[str]
     request_hash: Mapped[str]
     template_hash: Mapped[str]
-    # The call whose unusable reply it complains about. No foreign key: calls that were never sent are deleted, and
-    # each of these would be looked for in the whole table.
-    after_call_id: Mapped[int | None]
     good_exemplar_id: Mapped[int | None] = mapped_column(ForeignKey("exemplar.id"))
     bad_exemplar_id: Mapped[int | None] = mapped_column(ForeignKey("exemplar.id"))
+    repeats: Mapped[str | None]  # what the question says was wrong with the last reply
     sent_at: Mapped[datetime] = mapped_column(server_default=func.now())
     closed_at: Mapped[datetime | None]
     latency_ms: Mapped[int | None]

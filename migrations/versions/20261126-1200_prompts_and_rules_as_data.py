@@ -1,14 +1,14 @@
 """Prompts and rules as data: versions, which of them are in force, what each run renders from.
 
-Revision ID: 0011
-Revises: 0010
+Revision ID: 0012
+Revises: 0011
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -57,7 +57,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_template_run_id")),
         sa.PrimaryKeyConstraint("run_id", "name", name=op.f("pk_run_template")),
     )
-    op.add_column("call", sa.Column("after_call_id", sa.BigInteger(), nullable=True))
     # What earlier runs said they were started with.
     op.execute(
         """
@@ -69,7 +68,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("call", "after_call_id")
     op.drop_table("run_template")
     op.drop_table("prompt_in_force")
     op.drop_table("prompt_version")

@@ -23,6 +23,7 @@ from app.pipeline import (
     Stage,
     Stream,
     Task,
+    Verdict,
 )
 from app.storage.bank import keep_templates
 from app.storage.tables import (
@@ -34,6 +35,7 @@ from app.storage.tables import (
     Decision,
     Goal,
     GuidelineSeen,
+    ImportedRecord,
     Instance,
     LabelChange,
     LogEntry,
@@ -42,6 +44,7 @@ from app.storage.tables import (
     Project,
     Rejection,
     Release,
+    ReplayVerdict,
     Revision,
     Run,
     RunCount,
@@ -49,11 +52,13 @@ from app.storage.tables import (
     Selection,
     Snippet,
     Source,
+    VerdictRow,
 )
 from app.storage.versions import add_version
 from tests.audit.lots import lot_of, make_audit, read, read_all
 from tests.browser.all_pages import Ids
 from tests.factories import make_call, make_item, make_person, make_run
+from tests.review.review_cases import judged
 
 _CURVE = [
     {"size": size, "largest": 1.4 / size, "mean": 1 / size, "random_largest": 1.41, "random_mean": 0.9 / size}
@@ -87,7 +92,8 @@ def use(session: Session, project: Project, person: Person) -> Ids:
     decision = _decide(session, instances[0], person)
     bulk = BulkAction(project_id=project.id, person_id=person.id, action=Action.REJECT, filters={}, count=3)
     session.add(bulk)
-    runs = [_generation(session, instances), _ingestion(session)]
+    brought = _import(session, project)
+    runs = [_generation(session, instances), _ingestion(session), brought.run_id]
     _release(session, project)
     _cover(session)
     _read_twice(session, instances[3:], [make_person(session, project=project) for _ in range(3)])
@@ -100,16 +106,17 @@ def use(session: Session, project: Project, person: Person) -> Ids:
     )
     session.flush()
     audits = _audits(session, project, person)
+    replay = _replay(session, project, instances[0], decision)
     call_id, try_id = _prompts(session, project, person, instances[1])
     return {
         "audit_id": audits,
         "/adjudication/audits/{audit_id}/{instance_id}": [_disputed_draw(session, audits[0])],
         "/prompts/{kind}/{task}/tries/{run_id}": [f"/prompts/generate/generation/tries/{try_id}"],
-        "/prompts/{kind}/{task}": [f"/prompts/{kind}/generation" for kind in ("generate", "judge")],
+        "/quality/replays/{run_id}": [f"/quality/replays/{replay}"],
         "bulk_action_id": [bulk.id],
         "call_id": [call_id],
         "decision_id": [decision.id],
-        "instance_id": [instances[0].id, instances[1].id],
+        "instance_id": [instances[0].id, instances[1].id, brought.id],
         "kind": ["generate", "judge"],
         "name": ["first"],
         "person_id": [person.id],
@@ -117,7 +124,7 @@ def use(session: Session, project: Project, person: Person) -> Ids:
         "run_id": [*runs, try_id],
         "selection_id": [session.scalar(select(func.min(Selection.id)))],
         "snippet_id": [session.scalar(select(func.min(Snippet.id)))],
-        "source_id": [session.scalar(select(func.min(Source.id)))],
+        "source_id": session.scalars(select(func.min(Source.id)).group_by(Source.format)).all(),
         "task": ["generation", "generation"],
     }
 
@@ -217,6 +224,23 @@ def _decide(session: Session, instance: Instance, person: Person) -> Decision:
     return decision
 
 
+def _replay(session: Session, project: Project, instance: Instance, decision: Decision) -> int:
+    """Another judge passes what people edited, and the first one did not."""
+    verdict = session.scalars(select(VerdictRow).where(VerdictRow.instance_id == instance.id)).first()
+    verdict = verdict or judged(session, instance)
+    decision.verdict_id = verdict.id
+    run = make_run(session, project, kind=RunKind.REPLAY, state=RunState.COMPLETED, total=1)
+    run.params = {"discriminator": "another-judge", "most": 1}
+    other = Verdict.PASS if verdict.overall == Verdict.FAIL else Verdict.FAIL
+    session.add(
+        ReplayVerdict(
+            run_id=run.id, instance_id=instance.id, verdict_id=verdict.id, is_good=False, overall=other
+        )
+    )
+    session.flush()
+    return run.id
+
+
 def _read_twice(session: Session, instances: Sequence[Instance], people: Sequence[Person]) -> None:
     """Read by two of three people, over and over in new rounds: they disagree about one in five and about the last."""
     answers = (Action.ACCEPT, Action.ACCEPT, Action.EDIT, Action.REJECT)
@@ -270,6 +294,39 @@ def _ingestion(session: Session) -> int:
         Rejection(run_id=run.id, rule="too_short", file="rows.jsonl", line=3, excerpt="x = 1", why="1 line")
     )
     return run.id
+
+
+def _import(session: Session, project: Project) -> Instance:
+    """A set of which one row was refused; the other brought a suggestion, an answer and other keys."""
+    run = make_run(session, project, kind=RunKind.IMPORT, state=RunState.COMPLETED, total=2)
+    run.params = {"source": "export.json", "format": "argilla", "license": None}
+    session.add_all(RunCount(run_id=run.id, code=code, rows=1) for code in ("added", "empty_text"))
+    session.add(
+        Rejection(run_id=run.id, rule="empty_text", file="export.json", line=2, excerpt="{}", why="empty")
+    )
+    session.add(
+        Source(project_id=project.id, run_id=run.id, name="export.json", format="argilla", location="")
+    )
+    instance = Instance(
+        project_id=project.id,
+        run_id=run.id,
+        task="generation",
+        language="other",
+        status=InstanceStatus.WITHDRAWN,
+        instruction="Add one to a number.",
+        solution="x + 1",
+        generator="imported",
+    )
+    session.add(instance)
+    session.flush()
+    kept = {
+        "suggestions": [{"question": "quality", "value": 4, "score": 0.9, "agent": "a-judge"}],
+        "responses": [{"question": "corrected", "value": "y + 1", "user_id": "u1", "status": "submitted"}],
+        "metadata": {"topic": "numbers", "tags": ["short"]},
+    }
+    session.add(ImportedRecord(instance_id=instance.id, line=1, external_id="mine-3", kept=kept))
+    session.flush()
+    return instance
 
 
 def _release(session: Session, project: Project) -> None:

@@ -148,7 +148,7 @@ def test_rules_of_another_language_are_neither_in_the_question_nor_in_its_schema
     book = with_rule(SHIPPED, RULE._replace(language="ruby"))
     rules = rule_set(sets_of(book, "2")[1].content)
     [python, ruby] = [
-        ask(JUDGED._replace(language=language), None, None, by_a_model(rules.of(language, None)))
+        ask(JUDGED._replace(language=language), None, None, rules=by_a_model(rules.of(language, None)))
         for language in ("python", "ruby")
     ]
 

@@ -13,6 +13,7 @@ from app.discrimination.rubric import CheckedBy, Rule, asked_of, rules_as_text, 
 from app.errors import Unparsable
 from app.pipeline import Task, Verdict
 from app.prompting.prompt import Reply
+from app.prompting.reading import Mark
 
 TASK = Task.REPAIR
 RULES = asked_of(TASK)
@@ -33,6 +34,7 @@ def test_yes_is_yes_however_it_is_spelled(spelling: object) -> None:
 
     assert {one.answer for one in said.answers.values()} == {Answer.YES}
     assert said.claimed is Answer.YES
+    assert said.marks == (() if spelling == "yes" else (Mark.REWORDED,))
 
 
 @pytest.mark.parametrize("spelling", ["no", "NO", "No.", "`no`", False])
@@ -62,6 +64,7 @@ def test_a_rule_without_an_answer_is_unparsable_and_named(name: str) -> None:
         lambda text: text.replace('"overall"', '"invented_rule": {"reason": "", "answer": "yes"}, "overall"'),
         lambda text: text.replace('"overall"', f'"{NAMES[0]}": {{"reason": "", "answer": "no"}}, "overall"'),
         lambda text: text.replace('"overall"', f'"{NAMES[0].upper()}": "no", "overall"'),
+        lambda text: text.replace('"overall"', '"Invented": "no", "overall"'),
         lambda text: text.replace('"answer": "yes"', '"answer": "maybe"', 1),
         lambda text: text.replace('"answer": "yes"', '"answer": "yes and no"', 1),
         lambda text: text.replace('"answer": "yes"', '"answer": 1', 1),
@@ -74,6 +77,30 @@ def test_a_rule_without_an_answer_is_unparsable_and_named(name: str) -> None:
 def test_anything_that_is_not_one_answer_for_each_rule_is_unparsable(break_it: Callable[[str], str]) -> None:
     with pytest.raises(Unparsable):
         opinion(Reply(break_it(json.dumps(answers())), "stop"), RULES)
+
+
+@pytest.mark.parametrize(
+    ("change", "marks"),
+    [
+        (lambda said: {"rules": {name: said[name] for name in NAMES}, "overall": "no"}, (Mark.WRAPPED,)),
+        (lambda said: said | {"overall": {"reason": "all is well", "answer": "no"}}, ()),
+        (lambda said: said | {"overall": "no", "remark": "Well done."}, (Mark.EXTRA,)),
+    ],
+)
+def test_the_overall_word_is_found_beside_the_rules(
+    change: Callable[[dict[str, Any]], object], marks: tuple[Mark, ...]
+) -> None:
+    said = read(change(answers()))
+
+    assert (said.claimed, said.marks) == (Answer.NO, marks)
+    assert len(said.answers) == len(NAMES)
+
+
+def test_a_verdict_without_an_overall_word_claims_nothing_and_is_marked() -> None:
+    value = answers()
+    del value["overall"]
+
+    assert read(value)[1:] == (None, (Mark.UNCLAIMED,))
 
 
 def test_not_applicable_is_an_answer_only_where_a_rule_may_not_apply() -> None:

@@ -9,6 +9,7 @@ from app.generation.parsing import Written, parsed
 from app.generation.prompts import KEYS, schema
 from app.pipeline import Task
 from app.prompting.prompt import Reply
+from app.prompting.reading import Mark
 from app.prompting.untrusted import neutralise
 
 GOOD = {
@@ -39,7 +40,6 @@ def test_the_task_name_is_forgiven_its_spelling_but_not_its_meaning() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"extra": "x"}, "extra"),
         ({"solution": None}, "solution"),
         ({"solution": ["def f(): pass"]}, "solution"),
         ({"solution": "  \n"}, "solution"),
@@ -57,6 +57,44 @@ def test_anything_else_is_refused_with_the_key_named(change: dict[str, object], 
 def test_a_missing_key_is_named(key: str) -> None:
     with pytest.raises(Unparsable, match=key):
         parsed(reply({name: text for name, text in GOOD.items() if name != key}), Task.GENERATION)
+
+
+@pytest.mark.parametrize(
+    ("change", "mark"),
+    [
+        ({"Explanation": "It adds one."}, Mark.EXTRA),
+        ({"task_name": "Code Generation"}, Mark.REWORDED),
+    ],
+)
+def test_what_is_beside_the_four_keys_is_marked_and_left_out(change: dict[str, object], mark: Mark) -> None:
+    assert parsed(reply(GOOD | change), Task.GENERATION) == (Written(**GOOD), (mark,))
+
+
+def test_a_key_in_two_spellings_is_two_answers() -> None:
+    with pytest.raises(Unparsable, match="solution twice"):
+        parsed(reply(GOOD | {"Solution": "pass"}), Task.GENERATION)
+
+
+@pytest.mark.parametrize(
+    ("task", "key", "text", "is_read"),
+    [
+        (Task.GENERATION, "instruction", "Напишите функцию на Python, которая прибавляет единицу.", False),
+        (Task.GENERATION, "instruction", "Write a Python function that returns “Здравствуйте” twice.", True),
+        (Task.GENERATION, "solution", "# 加一\nf = lambda x: x + 1", True),
+        (Task.SUMMARIZATION, "solution", "この関数は数に一を加えます。", False),
+        (Task.SUMMARIZATION, "solution", "Ajoute un à un nombre (naïf).", True),
+    ],
+)
+def test_prose_in_another_script_than_english_is_asked_for_again(
+    task: Task, key: str, text: str, is_read: bool
+) -> None:
+    asked = reply(GOOD | {"task_name": f"code {task}", key: text})
+    if is_read:
+        assert getattr(parsed(asked, task).written, key) == text
+    else:
+        with pytest.raises(Unparsable, match=key) as caught:
+            parsed(asked, task)
+        assert caught.value.code == "other_language"
 
 
 def test_a_solution_that_was_cut_off_never_passes() -> None:

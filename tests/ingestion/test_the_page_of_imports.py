@@ -44,7 +44,7 @@ def test_an_administrator_brings_a_set_and_is_led_to_its_audit(session: Session,
     session.flush()
     page = client.get(f"/runs/{run.id}").text
     assert f'href="/audits/new?run={run.id}"' in page
-    assert "2 instances wait for people" in page
+    assert "2 instances are there for people to read" in page
     assert "the solution is empty" in page
     assert "<b>set" not in page
     sources = client.get("/sources").text

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.llm.client import Failure, ProviderError
-from app.llm.openai_client import OpenAIClient
+from app.llm.openai_client import OpenAIClient, read_reply
 from app.prompting.prompt import Prompt, Reply
 from app.settings import Settings
 from tests import llm_server
@@ -116,3 +116,41 @@ def test_a_refusal_is_a_reply_that_says_so(
     monkeypatch.setattr(behaviour, "unusable", 1.0)
 
     assert ask(url).refusal == "I cannot help with that."
+
+
+THOUGHT = "Four keys, then."
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        # mistralai/client-python#252, NousResearch/hermes-agent#4748: Magistral answers in parts
+        (
+            {
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]},
+                    {"type": "text", "text": "{}"},
+                ]
+            },
+            "{}",
+        ),
+        # waybarrios/vllm-mlx#15: Qwen3 calls a tool that nobody offered
+        ({"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}, "{}"),
+        # vllm-project/vllm#17349: what looks like a thought may be the answer; a thought is kept, too
+        ({"content": None, "tool_calls": None, "reasoning_content": THOUGHT}, f"<think>\n{THOUGHT}\n"),
+        ({"content": "{}", "reasoning_content": THOUGHT}, "{}"),
+        # opensanctions/poliloom#138, LogicLabs-OU/OpenArchiver#464: no database keeps these
+        ({"content": "K\x00f2rsou \ud83d \ud83d\ude00"}, "K\ufffdf2rsou \ufffd \U0001f600"),
+        ({"content": None}, ""),
+    ],
+)
+def test_what_a_message_says_is_found_wherever_its_server_put_it(message: object, text: str) -> None:
+    reply = read_reply({"choices": [{"message": message, "finish_reason": "stop"}]})
+
+    assert reply.text == text
+
+
+def test_the_words_of_a_refusal_can_be_stored() -> None:
+    reply = read_reply({"choices": [{"message": {"content": None, "refusal": "no\x00\udc00"}}]})
+
+    assert reply.refusal == "no\ufffd\ufffd"

@@ -1,12 +1,9 @@
-"""Readings of raw replies: whole, wrapped, damaged, refused."""
+"""Raw replies that are no answer, or only look like one. Those that were seen: `replies`, beside this file."""
 
 import json
 import time
-from contextlib import suppress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.errors import Unparsable
 from app.prompting.prompt import Reply
@@ -20,9 +17,11 @@ ANSWER = {"instruction": "Write it.", "solution": "def f():\n    return {}"}
     ("reply", "code", "is_final"),
     [
         (Reply("", "stop", refusal="I cannot help"), "refused", True),
+        (Reply("I cannot help", "refusal"), "refused", True),
         (Reply('{"instruction": "x"}', "content_filter"), "content_filter", True),
+        (Reply(json.dumps(ANSWER), "insufficient_system_resource"), "cut_off", False),
         (Reply(json.dumps(ANSWER), "length"), "cut_off", False),
-        (Reply("  \n", "stop"), "empty", False),
+        (Reply("\ufeff \u200b\n", "stop"), "empty", False),
     ],
 )
 def test_a_reply_that_is_no_whole_answer_says_which_way(reply: Reply, code: str, is_final: bool) -> None:
@@ -34,47 +33,15 @@ def test_a_reply_that_is_no_whole_answer_says_which_way(reply: Reply, code: str,
 @pytest.mark.parametrize(
     "text",
     [
-        json.dumps(ANSWER),
-        f"\n{json.dumps(ANSWER, indent=2)}\n",
-        f"Here it is:\n```json\n{json.dumps(ANSWER)}\n```\nAnything else?",
-        f"The set {{1, 2}} is an example. {json.dumps(ANSWER)}",
-        f"{json.dumps(ANSWER)}\n{json.dumps(ANSWER)}",
-    ],
-)
-def test_an_object_is_found_wherever_it_stands(text: str) -> None:
-    assert read_json(text, KEYS) == (ANSWER, False)
-
-
-def test_a_mended_object_is_marked() -> None:
-    found = read_json("{'instruction': 'Write it.', 'solution': 'pass',}", KEYS)
-
-    assert found == ({"instruction": "Write it.", "solution": "pass"}, True)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"instruction": "Write it.", "solution": "function f() { return {}; }',
-        '{"instruction": "Write it.", "solution": "x"',
-        '{"instruction": "Write it.", "solution',
-    ],
-)
-def test_a_reply_that_breaks_off_is_not_mended_into_a_half_solution(text: str) -> None:
-    with pytest.raises(Unparsable) as caught:
-        read_json(text, KEYS)
-    assert caught.value.code == "cut_off"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "I am not sure.",
         "[1, 2]",
-        '{"instruction": "a", "instruction": "b", "solution": "c"}',
+        '{"solution": "f("}")"}',
+        "{\"solution\": \"a\"} or ```{'solution': 'b'}```",
         'First {"solution": "a"} and then {"solution": "b"}',
+        '{\'note\': \'it said {"instruction": "a", "solution": "b"}\'}',
+        '{"a": ' + "9" * 5000 + "}",
     ],
 )
-def test_no_answer_and_two_answers_are_unparsable(text: str) -> None:
+def test_no_answer_of_its_own_and_more_than_one_are_unparsable(text: str) -> None:
     with pytest.raises(Unparsable):
         read_json(text, KEYS)
 
@@ -86,16 +53,20 @@ def test_what_is_no_text_is_refused_by_name(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{" * 90_000, '{"a":' * 15_000, '{"solution": "' + "\\" * 80_000, '"{' * 40_000]
+    "text",
+    [
+        "{" * 90_000,
+        '{"a":' * 15_000,
+        '{"solution": "' + "\\" * 80_000,
+        '"{' * 40_000,
+        '{"solution"' + " " * 90_000 + '"x"}',
+        "{'solution': " + "'a', " * 19_000 + "}",
+        '{"solution": ' + "a:" * 45_000 + "}",
+        "<think>" * 14_000,
+    ],
 )
 def test_a_hostile_reply_costs_little_time(text: str) -> None:
     started = time.monotonic()
     with pytest.raises(Unparsable):
         read_json(text, KEYS)
     assert time.monotonic() - started < 5
-
-
-@given(st.text(max_size=300))
-def test_any_text_is_an_object_or_unparsable(text: str) -> None:
-    with suppress(Unparsable):
-        assert isinstance(read_json(text, KEYS).value, dict)

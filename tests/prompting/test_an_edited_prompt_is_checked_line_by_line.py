@@ -8,7 +8,7 @@ from app.discrimination import prompts as judge
 from app.generation import prompts as generator
 from app.pipeline import Task
 from app.prompting.editing import MOST_CHARACTERS, Placeholder, faults, tidied
-from app.prompting.template import SEPARATOR, asks_for, filled, halves
+from app.prompting.template import BETWEEN, asks_for, filled, messages_of
 from app.prompting.untrusted import HOW_TO_READ_IT
 
 PLACEHOLDERS = (
@@ -79,4 +79,4 @@ def test_any_text_without_faults_is_tidied_once_and_for_all(text: str) -> None:
     if not words(whole):
         kept = tidied(whole)
         assert tidied(kept) == kept
-        assert SEPARATOR.join(halves(kept)) == kept
+        assert BETWEEN.join(messages_of(kept)) == kept

@@ -2,21 +2,29 @@
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.discrimination.replaying import Wanted as Judges
 from app.discrimination.replaying import start_replay
-from app.engine.rerender import rendered
-from app.evidence.service import gather_evidence
-from app.generation.handler import GenerationHandler
 from app.generation.plan import Wanted
 from app.generation.service import start_generation
-from app.pipeline import Action, Role, Scope, Stage, Task
+from app.pipeline import Action, Role, Scope, Task
 from app.prompting.prompt import Prompt
 from app.prompts import service
-from app.runtime.desks import DESKS, RENDERINGS
-from app.storage.tables import Call, Decision, Exemplar, Instance, Person, Project, Revision, VerdictRow
+from app.runs.rendering import rendered
+from app.runtime.desks import DESKS, RENDERERS
+from app.storage.tables import (
+    Call,
+    Decision,
+    Exemplar,
+    Instance,
+    Person,
+    Project,
+    Revision,
+    VerdictRow,
+    WorkItem,
+)
 from tests.factories import make_person, make_project
 from tests.prompts.conftest import a_turn
 from tests.web.clients import signed_in, with_token
@@ -28,10 +36,11 @@ def calls(session: Session) -> list[Call]:
     return list(session.scalars(select(Call).order_by(Call.id)))
 
 
-def asked_again(session: Session) -> list[tuple[str, str]]:
-    found = rendered(session, RENDERINGS, calls(session))
-    assert all(one.is_equal for one in found), [(one.call.stage, one.why_not) for one in found]
-    return [(one.prompt.system, one.prompt.user) for one in found if one.prompt is not None]
+def asked_again(session: Session, *, sent_only: bool = False) -> list[tuple[str, str]]:
+    asked = [call for call in calls(session) if not (sent_only and call.state == "cached")]
+    found = [rendered(session, RENDERERS, call) for call in asked]
+    assert [call.stage for call, one in zip(asked, found, strict=True) if not one.same] == []
+    return [(one.prompt.system, one.prompt.user) for one in found]
 
 
 def messages(*turns: list[Prompt]) -> list[tuple[str, str]]:
@@ -53,7 +62,7 @@ def test_of_every_task_and_stage_with_what_was_wrong_before(
 
     assert len(first) == len(second) == len(third) == 8
     assert sorted(asked_again(session)) == sorted(messages(first, second, third, *judged))
-    assert sum(call.after_call_id is not None for call in calls(session)) == 24
+    assert [call.repeats is not None for call in calls(session)].count(True) == 24
 
 
 def test_whatever_people_and_later_versions_have_changed_since(
@@ -97,9 +106,7 @@ def test_of_a_replay_and_of_a_try(session: Session, project: Project, lead: Pers
         "try_prompt",
         "try_judge",
     }
-    sent = [call for call in calls(session) if call.state != "cached"]
-    again = [one.prompt for one in rendered(session, RENDERINGS, sent) if one.prompt]
-    assert sorted((one.system, one.user) for one in again) == sorted(messages(*asked))
+    assert sorted(asked_again(session, sent_only=True)) == sorted(messages(*asked))
     asked_again(session)
 
 
@@ -119,15 +126,27 @@ def decide_all(session: Session, project: Project, lead: Person) -> None:
     session.flush()
 
 
+def test_after_a_failure_the_reason_of_the_unusable_reply_is_repeated(
+    session: Session, project: Project, lead: Person
+) -> None:
+    generate(session, project, lead)
+    a_turn(session, lambda _: "not today")
+    session.execute(update(WorkItem).values(error_code="http_500", error_detail="500 Try again"))
+    again = a_turn(session)
+
+    assert all("the reply holds no JSON object" in one.user for one in again)
+    assert not any("500" in one.user for one in again)
+    asked_again(session)
+
+
 def test_a_case_that_has_changed_is_said_to_differ(session: Session, project: Project, lead: Person) -> None:
     generate(session, project, lead)
     a_turn(session)
     for case in session.scalars(select(Exemplar)):
         case.analysis = "tampered with"
     session.flush()
-    fresh = {Stage.GENERATE: GenerationHandler(check=gather_evidence)}  # has read no case yet
 
-    assert not any(one.is_equal for one in rendered(session, fresh, calls(session)))
+    assert not any(rendered(session, RENDERERS, call).same for call in calls(session))
 
 
 def test_over_rest_and_on_a_page_that_the_instance_links_to(
@@ -140,7 +159,7 @@ def test_over_rest_and_on_a_page_that_the_instance_links_to(
     script = with_token(app, session, lead, Scope.READ)
     answer = script.get(f"/api/v1/calls/{call.id}/messages").json()
 
-    assert answer["equal"] is True
+    assert answer["same"] is True
     assert answer["request_hash"] == answer["sent_hash"] == call.request_hash
     assert [one["content"] for one in answer["messages"]] == [asked[0].system, asked[0].user]
 
@@ -151,17 +170,16 @@ def test_over_rest_and_on_a_page_that_the_instance_links_to(
     assert "You write training instances" in page
 
 
-def test_a_call_that_asked_nothing_says_so(
+def test_a_call_that_asked_nothing_says_so_on_its_page(
     app: FastAPI, session: Session, project: Project, lead: Person
 ) -> None:
     wanted = Wanted(tasks={Task.REPAIR: 1}, count=1, generator="offline", discriminator="offline")
     start_generation(session, project, wanted, lead)
     a_turn(session)
-    call = calls(session)[0]
-    answer = with_token(app, session, lead, Scope.READ).get(f"/api/v1/calls/{call.id}/messages").json()
+    page = signed_in(app, session, lead).get(f"/calls/{calls(session)[0].id}")
 
-    assert (answer["equal"], answer["messages"], answer["sent_hash"]) == (None, [], None)
-    assert "offline" in answer["why_not"]
+    assert page.status_code == 200
+    assert "asked nobody" in page.text
 
 
 def test_calls_of_projects_that_one_may_not_see_are_not_there(

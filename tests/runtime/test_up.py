@@ -172,6 +172,26 @@ def test_a_command_follows_its_run_and_gives_one_result(up: Up, tmp_path: Path) 
     assert too_many.stderr.startswith("breakwater: ")
 
 
+def test_a_finished_set_is_brought_by_a_command_that_says_what_became_of_its_rows(
+    up: Up, tmp_path: Path
+) -> None:
+    rows = [
+        {"instruction": f"Add {n} in Python.", "output": f"def f(x):\n    return x + {n}"} for n in range(3)
+    ]
+    path = tmp_path / "set.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[0], {"instruction": "Add."}]))
+
+    done = run(up.home, "import", "brought", str(path), "--license", "MIT", "--json")
+    unknown = run(up.home, "import", "brought", str(path), "--format", "xml")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["kind"], result["state"]) == ("import", "completed")
+    assert result["done"] == {"added": 3, "duplicate": 1, "missing_field": 1}
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "unknown format “xml”: one of auto, codeocean, alpaca, argilla" in unknown.stderr
+
+
 def test_an_unknown_person_is_a_clear_message_and_wrong_usage_is_status_two(up: Up) -> None:
     nobody = run(up.home, "token", "create", "--user", "nobody", "--scope", "read")
     wrong = run(up.home, "token", "create", "--user", "admin", "--scope", "everything")

@@ -5,11 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
-from app.errors import NotFound
+from app.errors import Conflict, NotFound
 from app.pipeline import Stage
-from app.prompts import queries
-from app.prompts.asking import GivenRenderings
-from app.prompts.calls import asked_by, messages_of
+from app.runs import queries
+from app.runs.rendering import Asked, asked_by, run_of_call
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.templating import render
 
@@ -22,21 +21,25 @@ def call_page(
     session: DbSession,
     project: CurrentProject,
     person: CurrentPerson,
-    renderings: GivenRenderings,
     call_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
 ) -> HTMLResponse:
     """Its messages, rendered again, and whether they are those that were sent."""
-    call, run = queries.call_of(session, call_id)
+    call, run = run_of_call(session, call_id)
     if run.project_id != project.id:
         raise NotFound(f"there is no call {call_id} in this project")
-    asked = asked_by(session, renderings, call, person.id)
+    asked: Asked | None = None
+    why_not = ""
+    try:
+        asked = asked_by(session, request.app.state.renderers, call, person.id)
+    except Conflict as error:
+        why_not = str(error)
     return render(
         request,
-        "prompts/call.html",
+        "runs/call.html",
         call=call,
         run=run,
         asked=asked,
-        messages=messages_of(asked),
+        why_not=why_not,
         template_name=queries.template_name(session, call.template_hash),
         is_about_instance=call.stage != Stage.TRY_PROMPT,
     )
