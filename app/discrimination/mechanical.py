@@ -40,8 +40,10 @@ def machine_answers(judged: Judged, evidence: Evidence) -> dict[str, Said]:
 
 
 def _language_named(judged: Judged, _: Evidence) -> Said:
-    languages = [judged.language, judged.target_language]
-    unnamed = [name for name in languages if name is not None and not _names(judged.instruction, name)]
+    languages = [name for name in (judged.language, judged.target_language) if name is not None]
+    if any(name not in LANGUAGES for name in languages):
+        return Said(Answer.NOT_CHECKED, "its language is not known")
+    unnamed = [name for name in languages if not _names(judged.instruction, name)]
     if not unnamed:
         return Said(Answer.YES, "")
     titles = " and ".join(LANGUAGES[name].title for name in unnamed)

@@ -140,9 +140,9 @@ def _about_rules(rules: Sequence[Rule]) -> dict[str, str]:
 
 
 def _about_instance(judged: Judged, good: Case | None, bad: Case | None) -> dict[str, str]:
-    languages = LANGUAGES[judged.language].title
+    languages = _title(judged.language)
     if judged.target_language is not None:
-        languages += f", the target language {LANGUAGES[judged.target_language].title}"
+        languages += f", the target language {_title(judged.target_language)}"
     return {
         "cases": "".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
         "languages": languages,
@@ -150,3 +150,8 @@ def _about_instance(judged: Judged, good: Case | None, bad: Case | None) -> dict
         "information": neutralise(judged.information),
         "solution": neutralise(judged.solution),
     }
+
+
+def _title(language: str) -> str:
+    """What is imported may be in a language that is none of ours."""
+    return LANGUAGES[language].title if language in LANGUAGES else "not known"

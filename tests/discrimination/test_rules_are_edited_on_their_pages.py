@@ -155,6 +155,9 @@ def test_a_rule_is_tried_on_an_instance_by_what_the_machine_finds(
         "The rule is not asked about this instance"
         in browser.get(f"/rules/summary_true?instance={instance.id}").text
     )
+    instance.language = "other"  # as an import may have it
+    session.flush()
+    assert "its language is not known" in browser.get(f"/rules/language_named?instance={instance.id}").text
     elsewhere = make_instance(session)
     assert "there is no instance" in browser.get(f"/rules/readable?instance={elsewhere.id}").text
 
