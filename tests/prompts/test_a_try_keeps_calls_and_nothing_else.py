@@ -85,7 +85,7 @@ def test_a_judges_prompt_is_tried_on_instances_whose_verdicts_stay(
     page = signed_in(app, session, lead).get(f"/prompts/judge/repair/tries/{run.id}").text
 
     assert "answered before" in page
-    assert "solution_answers" in page
+    assert "solution answers" in page
     assert made(session) == before
     assert session.scalars(select(func.count(Exemplar.id))).one() == cases
 
