@@ -27,16 +27,16 @@ from app.dashboard import (
 from app.dashboard import pages as dashboard_pages
 from app.discrimination import api as discrimination_api
 from app.discrimination import pages as discrimination_pages
-from app.discrimination import rendering as judge_rendering
+from app.discrimination import rule_api, rule_pages
 from app.export import api as export_api
 from app.export import pages as export_pages
 from app.generation import api as generation_api
 from app.generation import pages as generation_pages
-from app.generation import rendering as teacher_rendering
 from app.ingestion import api as ingestion_api
 from app.ingestion import import_api, import_pages
 from app.ingestion import pages as ingestion_pages
-from app.pipeline import Stage
+from app.prompts import api as prompts_api
+from app.prompts import pages as prompts_pages
 from app.review import (
     adjudication_pages,
     assign_pages,
@@ -50,8 +50,9 @@ from app.review import (
 from app.review import api as review_api
 from app.review import pages as review_pages
 from app.runs import api as runs_api
-from app.runs import call_api
+from app.runs import call_api, call_pages
 from app.runs import pages as runs_pages
+from app.runtime.desks import DESKS, RENDERERS
 from app.runtime.logs import configure_logging
 from app.runtime.rereaders import REREADERS
 from app.selection import api as selection_api
@@ -78,8 +79,11 @@ PAGES = (
     import_pages,
     selection_pages,
     generation_pages,
+    prompts_pages,
     discrimination_pages,
+    rule_pages,
     runs_pages,
+    call_pages,
     bulk_pages,  # before the instances, where `bulk` would be read as a number
     assign_pages,  # likewise
     instance_pages,
@@ -96,6 +100,7 @@ APIS = (
     import_api,
     selection_api,
     generation_api,
+    prompts_api,
     runs_api,
     call_api,
     review_api,
@@ -104,16 +109,11 @@ APIS = (
     judge_api,
     cost_api,
     discrimination_api,
+    rule_api,
     audit_api,
     estimates_api,
     export_api,
 )
-
-RENDERERS = {
-    Stage.GENERATE: teacher_rendering.rendered,
-    Stage.DISCRIMINATE: judge_rendering.rendered,
-    Stage.REPLAY: judge_rendering.rendered,
-}
 
 # Release files have checksums and ranges, events must not wait for more of them, and an API's client is a machine.
 SENT_AS_IT_IS = (
@@ -159,8 +159,7 @@ def create_app() -> FastAPI:
             Middleware(BodyLimit, most_upload_bytes=settings().max_upload_mb * 2**20),
         ],
     )
-    app.state.renderers = RENDERERS
-    app.state.rereaders = REREADERS
+    app.state.desks, app.state.renderers, app.state.rereaders = DESKS, RENDERERS, REREADERS
     add_error_pages(app)
     for pages in PAGES:
         app.include_router(pages.router, include_in_schema=False)

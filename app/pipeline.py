@@ -20,6 +20,7 @@ class RunKind(StrEnum):
     SELECT = "select"
     GENERATE = "generate"
     REPLAY = "replay"
+    TRY = "try"
     RELEASE = "release"
 
 
@@ -37,18 +38,20 @@ UNFINISHED_RUNS = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
 
 
 class Stage(StrEnum):
-    """What a work item asks for. The first three hold calls to a model, the others keep a processor busy."""
+    """What a work item asks for. The first five hold calls to a model, the others keep a processor busy."""
 
     GENERATE = "generate"
     DISCRIMINATE = "discriminate"
     REPLAY = "replay"  # a verdict by another judge on what people have decided
+    TRY_PROMPT = "try_prompt"  # a generator's prompt on a pick; makes no instance
+    TRY_JUDGE = "try_judge"  # a judge's prompt on an instance; makes no verdict
     INGEST = "ingest"
     IMPORT = "import"
     SELECT = "select"
     RELEASE = "release"
 
 
-MODEL_STAGES = (Stage.GENERATE, Stage.DISCRIMINATE, Stage.REPLAY)
+MODEL_STAGES = (Stage.GENERATE, Stage.DISCRIMINATE, Stage.REPLAY, Stage.TRY_PROMPT, Stage.TRY_JUDGE)
 
 
 class ItemState(StrEnum):
@@ -82,6 +85,7 @@ class Outcome(StrEnum):
     FAILED_VERDICT = "failed_verdict"
     INVALID_VERDICT = "invalid_verdict"
     UNUSABLE = "unusable"
+    ANSWERED = "answered"  # of a try: the reply could be read
     ERROR = "error"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"

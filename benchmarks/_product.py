@@ -43,6 +43,10 @@ class ModelServer:
         """The last 2,000 request bodies."""
         return self._ask("GET", "/seen")
 
+    def asked(self) -> list[str]:
+        """Of every call the hash of its messages."""
+        return self._ask("GET", "/asked")
+
     def behave(self, **settings: Any) -> None:
         self._ask("POST", "/behave", settings)
 
@@ -127,10 +131,14 @@ def prepare(product: Product, project: str, picks: int) -> None:
     product.finished(product.post(f"{path}/selections", 202, json={"k": picks}))
 
 
-def generate(product: Product, project: str, count: int, **asked: Any) -> int:
-    """Start a generation over all tasks; returns its run. Each question is another one while `count` is at most
-    four times the picks."""
-    body = {"tasks": TASKS, "count": count} | asked
+def generate(product: Product, project: str, count: int | None, **asked: Any) -> int:
+    """Start a generation over all tasks; returns its run. Without a count `asked` says when it has enough.
+
+    Each question is another one while `count` is at most four times the picks.
+    """
+    body = {
+        name: value for name, value in ({"tasks": TASKS, "count": count} | asked).items() if value is not None
+    }
     return product.post(f"/api/v1/projects/{project}/generations", 202, json=body).json()["id"]
 
 

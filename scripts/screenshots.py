@@ -38,7 +38,12 @@ ROWS = {
     "/quality/replays/{run_id}": "SELECT '/quality/replays/' || min(id) FROM run WHERE kind = 'replay'",
     "run_id": "SELECT min(id) FROM run GROUP BY kind ORDER BY 1",
     "instance_id": "SELECT min(instance_id) FROM decision UNION SELECT min(id) FROM instance WHERE status = 'disputed'",
+    "call_id": "SELECT min(id) FROM call",
     "decision_id": "SELECT min(id) FROM decision",
+    "kind": "SELECT unnest(ARRAY['generate', 'judge'])",
+    "task": "SELECT unnest(ARRAY['repair', 'repair'])",
+    "rule": "SELECT 'readable'",
+    "/prompts/{kind}/{task}/tries/{run_id}": "SELECT '/prompts/generate/repair/tries/' || id FROM run WHERE kind = 'try'",
     "person_id": "SELECT min(id) FROM person",
     "name": "SELECT name FROM release",
 }
@@ -88,9 +93,11 @@ def _signed_in(browser: Browser, product: Product) -> Page:
 
 
 def _use(page: Page, product: Product) -> None:
-    """Some decisions, a disagreement, an audit and a release, so that no page is empty."""
+    """Some decisions, a disagreement, an audit, a try and a release, so that no page is empty."""
     _disagree(page, product)
     _audit(product)
+    tries = "/api/v1/projects/demo/prompts/generate/repair/tries"
+    product.finished(product.post(tries, 202, json={}))
     page.set_viewport_size({"width": 1440, "height": 900})
     _take(page, "/review", "review with its guideline")
     page.keyboard.press("Enter")

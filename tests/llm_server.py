@@ -8,6 +8,7 @@ drawn from the seed and the number of the call. Prints `listening http://127.0.0
     POST /v1/chat/completions
     GET  /stats[?times=1]   counts, latency; with `times` when each call was answered (seconds since the epoch)
     GET  /seen              the last 1,000 request bodies
+    GET  /asked             of every call the SHA-256 of its messages, as `hash_of_messages` makes it
     POST /behave            {latency_s, errors, error_kinds, unusable, ...}: any setting of `Behaviour`
     POST /storm             {seconds, retry_after_s?}: every call is answered 429 for so long
     POST /reset             all counts to zero
@@ -32,14 +33,15 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 ERRORS = ("500", "503", "429", "429 with Retry-After", "reset", "cut JSON", "200 with an error")
-"""Faults that are drawn unless `error_kinds` names others. On request only: `reset before`, `slow`, and those
-after which no call can succeed (`401`, `404`, `insufficient_quota`)."""
+"""Faults that are drawn unless `error_kinds` names others. On request only: `reset before`, `slow`, `400`, and
+those after which no call can succeed (`401`, `404`, `insufficient_quota`)."""
 UNUSABLE = ("empty", "prose", "refusal", "cut off", "missing key")
 
 _REFUSED = {  # kind: status, error code, message
     "401": (401, "invalid_api_key", "Incorrect API key provided"),
     "404": (404, "model_not_found", "The model does not exist"),
     "insufficient_quota": (429, "insufficient_quota", "You exceeded your current quota"),
+    "400": (400, "context_length_exceeded", "This model's maximum context length is 8192 tokens"),
     "429": (429, "rate_limit_exceeded", "Slow down"),
     "429 with Retry-After": (429, "rate_limit_exceeded", "Slow down"),
     "500": (500, "server_error", "Try again"),
@@ -65,6 +67,7 @@ class Counts:
         default_factory=list
     )  # when each call was answered, seconds since the epoch
     seen: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_SEEN))
+    asked: list[str] = field(default_factory=list)  # SHA-256 of the messages of each call, in order
     usable: set[bytes] = field(default_factory=set)  # hashes of the requests that got a usable reply
 
     def summary(self, *, times: bool) -> dict[str, Any]:
@@ -227,6 +230,7 @@ class _Connection(asyncio.Protocol):
         behaviour.in_flight += 1
         behaviour.most_in_flight = max(behaviour.most_in_flight, behaviour.in_flight)
         behaviour.seen.append(body)
+        behaviour.asked.append(hash_of_messages(body["messages"]))
         draw = random.Random(f"{behaviour.seed} {behaviour.calls}")
         plan = _plan(behaviour, body, key, draw)
         started = time.monotonic()
@@ -284,6 +288,7 @@ def _control(behaviour: Behaviour, method: str, target: str, body: bytes) -> byt
     actions: dict[tuple[str, str], Callable[[], object]] = {
         ("GET", "/stats"): lambda: behaviour.summary(times="times=1" in query),
         ("GET", "/seen"): lambda: list(behaviour.seen),
+        ("GET", "/asked"): lambda: behaviour.asked,
         ("POST", "/behave"): lambda: behaviour.behave(**json.loads(body)),
         ("POST", "/storm"): lambda: behaviour.storm(**json.loads(body)),
         ("POST", "/reset"): behaviour.reset,
@@ -305,6 +310,12 @@ def _error(plan: _Plan) -> bytes:
     status, code, message = _REFUSED[plan.kind]
     more = "" if plan.retry_after_s is None else f"retry-after: {plan.retry_after_s}\r\n"
     return _json({"error": {"message": message, "code": code, "type": "error"}}, status, more)
+
+
+def hash_of_messages(messages: list[dict[str, str]]) -> str:
+    """Of the role and the text of each, byte for byte."""
+    said = "\0".join(part for one in messages for part in (one["role"], one["content"]))
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _text_of(body: dict[str, Any]) -> str:

@@ -4,27 +4,20 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from app.discrimination import prompts, queries
-from app.discrimination.mechanical import Evidence, machine_answers
-from app.discrimination.offline import no_opinion, silence
-from app.discrimination.opinion import (
-    analysis,
-    is_contradictory,
-    is_settled,
-    merged,
-    overall,
-    priority,
-)
-from app.discrimination.parsing import Opinion, opinion
+from app.discrimination import queries
+from app.discrimination.basis import Bases, Basis
+from app.discrimination.mechanical import Evidence
+from app.discrimination.opinion import analysis, is_contradictory, is_settled, overall, priority
+from app.discrimination.parsing import Opinion
+from app.discrimination.prompts import Judged
 from app.discrimination.queries import Judgement
-from app.discrimination.rubric import asked_of, rules_hash, rules_of
 from app.engine.handlers import Ending
 from app.errors import DomainError, Unparsable
 from app.pipeline import OFFLINE, OUTCOME_OF_VERDICT, Finding, InstanceStatus, Stage, Task, Verdict
 from app.prompting.exemplars import Case, Drawn, draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt
 from app.prompting.reading import REPAIRED, how_read
-from app.storage.bank import Bank, keep_templates, reply_of
+from app.storage.bank import Bank
 from app.storage.tables import Call, Instance, WorkItem
 
 
@@ -33,29 +26,26 @@ class DiscriminationHandler:
 
     def __init__(self) -> None:
         self._bank = Bank()
+        self._bases = Bases()
 
     def prepare(self, session: Session, items: Sequence[WorkItem]) -> Sequence[Prompt | Answered]:
         """The questions, or the offline judge's silence."""
         silent: dict[int, Answered] = {}
-        asked: dict[int, tuple[prompts.Judged, Drawn]] = {}
-        tasks: set[Task] = set()
+        asked: dict[int, tuple[Judged, Basis, Drawn]] = {}
         for instance, run in queries.asked_about(session, [item.source_id for item in items]):
-            task = Task(instance.task)
-            tasks.add(task)
+            task, judged = Task(instance.task), queries.judged(instance)
+            basis = self._bases.of(session, run.id, task)
             if run.params["discriminator"] == OFFLINE:
-                silent[instance.id] = silence(asked_of(task), rules_hash(task))
+                silent[instance.id] = basis.silence(judged)
             else:
                 seed = draw_seed(run.params["seed"], Stage.DISCRIMINATE, instance.text_hash)
                 snapshot = self._bank.snapshot(session, run.id, task)
-                drawn = draw_exemplars(snapshot, seed, task, instance.language)
-                asked[instance.id] = (queries.judged(instance), drawn)
-        keep_templates(
-            session, [make(task) for task in tasks for make in (prompts.template, prompts.rules_template)]
-        )
-        cases = self._bank.cases(session, [drawn for _, drawn in asked.values()])
+                drawn = basis.shown(draw_exemplars(snapshot, seed, task, instance.language))
+                asked[instance.id] = (judged, basis, drawn)
+        cases = self._bank.cases(session, [drawn for _, _, drawn in asked.values()])
         questions = {
-            instance_id: prompts.ask(judged, *drawn.of(cases))._replace(**drawn.columns())
-            for instance_id, (judged, drawn) in asked.items()
+            instance_id: basis.question(judged, drawn, drawn.of(cases))
+            for instance_id, (judged, basis, drawn) in asked.items()
         }
         return [silent.get(item.source_id) or questions[item.source_id] for item in items]
 
@@ -69,14 +59,15 @@ class DiscriminationHandler:
         judgements: list[Judgement] = []
         for item, call in answered:
             instance = instances[item.source_id]
+            basis = self._bases.of(session, item.run_id, Task(instance.task))
             try:
-                said = said_by(call, Task(instance.task))
+                said = basis.said_by(call, queries.judged(instance))
             except Unparsable as error:
                 endings.append(error)
                 continue
             call.error_code, call.error_detail = how_read(said.marks)
             found = evidence.get(instance.id, {})
-            judgement = judgement_of(instance, call, said, found)
+            judgement = judgement_of(instance, call, basis, said, found)
             judgements.append(judgement)
             endings.append(_await_a_person(judgement, found))
         queries.keep_verdicts(session, judgements)
@@ -87,35 +78,30 @@ class DiscriminationHandler:
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
         """No readable verdict is an outcome of its own, never a "no": a person decides without one."""
         instance = session.get_one(Instance, item.source_id)
+        basis = self._bases.of(session, item.run_id, Task(instance.task))
         judgement = Judgement(
             instance,
             call,
             Verdict.INVALID,
             (),
-            rules_hash(Task(instance.task)),
+            basis.rules.content_hash,
             why_invalid=f"{error.code}: {error}",
         )
         queries.keep_verdicts(session, [judgement])
         return _await_a_person(judgement, {})
 
 
-def said_by(call: Call, task: Task) -> Opinion:
-    """What the judge's reply says; nothing, where it was the offline one. Raises Unparsable."""
-    if call.model == OFFLINE:
-        return Opinion(no_opinion(asked_of(task)), claimed=None, marks=())
-    return opinion(reply_of(call), asked_of(task))
-
-
-def judgement_of(instance: Instance, call: Call, said: Opinion, evidence: Evidence) -> Judgement:
-    task = Task(instance.task)
-    answers = merged(rules_of(task), said.answers, machine_answers(queries.judged(instance), evidence))
+def judgement_of(
+    instance: Instance, call: Call, basis: Basis, said: Opinion, evidence: Evidence
+) -> Judgement:
+    answers = basis.answers(queries.judged(instance), said, evidence)
     verdict = overall(answers)
     return Judgement(
         instance,
         call,
         verdict,
         answers,
-        rules_hash(task),
+        basis.rules.content_hash,
         claimed=said.claimed,
         contradictory=is_contradictory(verdict, said.claimed),
     )

@@ -34,13 +34,16 @@ Evidence = Mapping[str, Found]  # by kind
 
 
 def machine_answers(judged: Judged, evidence: Evidence) -> dict[str, Said]:
-    """Rule -> answer, for every rule that a machine can say something about."""
-    return {rule: check(judged, evidence) for rule, check in _CHECKS.items()}
+    """Check -> answer, for every mechanical check and every kind of evidence; shipped rules are called as theirs."""
+    found = {kind: Said(_ANSWER_OF[one.result], one.detail) for kind, one in evidence.items()}
+    return found | {name: check(judged, evidence) for name, check in _CHECKS.items()}
 
 
 def _language_named(judged: Judged, _: Evidence) -> Said:
-    languages = [judged.language, judged.target_language]
-    unnamed = [name for name in languages if name is not None and not _names(judged.instruction, name)]
+    languages = [name for name in (judged.language, judged.target_language) if name is not None]
+    if any(name not in LANGUAGES for name in languages):
+        return Said(Answer.NOT_CHECKED, "its language is not known")
+    unnamed = [name for name in languages if not _names(judged.instruction, name)]
     if not unnamed:
         return Said(Answer.YES, "")
     titles = " and ".join(LANGUAGES[name].title for name in unnamed)
@@ -96,3 +99,16 @@ _CHECKS: dict[str, Callable[[Judged, Evidence], Said]] = {
     "code_only": _code_only,
     "imports_present": _from_evidence("names_resolve"),
 }
+
+CHECKS = tuple(_CHECKS)
+EVIDENCE = (
+    "parses",
+    "names_resolve",
+    "exact_duplicate",
+    "licence_known",
+    "runs",
+    "near_duplicate",
+    "contamination",
+    "secrets",
+)
+"""Kinds of evidence that a rule can rest on; what is not gathered yet is answered “not checked”."""

@@ -45,13 +45,14 @@ NOT_CHECKED = Said(Answer.NOT_CHECKED, "")
 def merged(
     rules: Sequence[Rule], by_model: Mapping[str, Said], by_machine: Mapping[str, Said]
 ) -> list[Answered]:
-    """One answer for each rule. Where both answer, a "no" of either holds, the machine's first."""
+    """One answer for each rule; `by_machine` goes by the name of the check. Of two answers a "no" of either holds,
+    the machine's first."""
     return [_of_either(rule, by_model, by_machine) for rule in rules]
 
 
 def _of_either(rule: Rule, by_model: Mapping[str, Said], by_machine: Mapping[str, Said]) -> Answered:
     model = by_model.get(rule.rule, NOT_CHECKED)
-    machine = by_machine.get(rule.rule, NOT_CHECKED)
+    machine = by_machine.get(rule.checked_as, NOT_CHECKED)
     if rule.checked_by is CheckedBy.MODEL:
         return Answered(rule, *model, CheckedBy.MODEL)
     machine_decides = machine.answer is Answer.NO or model.answer is Answer.NOT_CHECKED

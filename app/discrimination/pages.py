@@ -1,35 +1,16 @@
-"""The rules, the judge's prompts, and replays by another judge."""
+"""Replays by another judge. The rules have pages of their own."""
 
-import json
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Form, Response
 
-from app.discrimination import prompts, replaying
-from app.discrimination.rubric import rules_of
+from app.discrimination import replaying
 from app.errors import InvalidInput
-from app.pipeline import Task
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
 from app.web.formats import usd
-from app.web.templating import render
 
 router = APIRouter()
-
-
-@router.get("/rules")
-def rules_page(request: Request, project: CurrentProject, task: Task = Task.SUMMARIZATION) -> HTMLResponse:
-    return render(
-        request,
-        "discrimination/rules.html",
-        tasks=list(Task),
-        task=task,
-        rules=rules_of(task),
-        rule_set=prompts.rules_template(task),
-        judge=prompts.template(task),
-        schema=json.dumps(prompts.schema(task), indent=2),
-    )
 
 
 @router.post("/quality/replays", dependencies=[require_role("admin")])

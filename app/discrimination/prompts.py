@@ -1,16 +1,17 @@
 """The judge's prompts. Versioned text: a changed word or rule is another template, by its content hash. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from app.code.languages import LANGUAGES
 from app.discrimination.rubric import VERSION as RULES_VERSION
-from app.discrimination.rubric import asked_of, rules_as_text
+from app.discrimination.rubric import Rule, asked_of, rules_as_text
 from app.pipeline import Task
+from app.prompting.editing import Placeholder
 from app.prompting.exemplars import Case, case_in_words
 from app.prompting.prompt import Prompt
-from app.prompting.template import BETWEEN, Template, messages_of, template_hash, template_of
+from app.prompting.template import BETWEEN, Template, filled, messages_of, template_hash, template_of
 from app.prompting.untrusted import HOW_TO_READ_IT, neutralise
 
 VERSION = "1"
@@ -57,46 +58,60 @@ class Judged(NamedTuple):
 
 @cache
 def template(task: Task) -> Template:
-    """The judge's template in force for `task`: its text, the rules included, and its hash."""
-    return template_of(f"judge/{task}", VERSION, f"{_system(task)}{BETWEEN}{_USER}")
+    """The judge's shipped template for `task`: its text before rules and an instance are put in, and its hash."""
+    system = filled(_SYSTEM, {"task": f"code {task}", "how_to_read": HOW_TO_READ_IT})
+    return template_of(f"judge/{task}", VERSION, f"{system}{BETWEEN}{_USER}")
 
 
 @cache
 def rules_template(task: Task) -> Template:
-    """The rule set in force for `task`, as verdicts point at it."""
+    """The shipped rule set of `task`, as verdicts point at it."""
     return template_of(f"rules/{task}", RULES_VERSION, rules_as_text(task))
 
 
-def ask(judged: Judged, good: Case | None, bad: Case | None, content: str | None = None) -> Prompt:
+def placeholders(_: Task) -> tuple[Placeholder, ...]:
+    """What a judge's template is filled with."""
+    return (
+        Placeholder("rules", "the rules that the judge answers, one a line", "system"),
+        Placeholder(
+            "not_applicable", "which rules may be answered “not applicable”", "system", required=False
+        ),
+        Placeholder("cases", "a good and a bad judged case with its analysis", "user", required=False),
+        Placeholder("languages", "the language of the instance, and of a translation its target", "user"),
+        Placeholder("instruction", "the instance's instruction, fenced", "user"),
+        Placeholder("information", "the instance's information, fenced", "user"),
+        Placeholder("solution", "the instance's solution, fenced", "user"),
+    )
+
+
+def ask(
+    judged: Judged,
+    good: Case | None,
+    bad: Case | None,
+    content: str | None = None,
+    rules: Sequence[Rule] | None = None,
+) -> Prompt:
     """The question that asks for a verdict. Whoever knows the ids of the cases adds them.
 
-    `content`: of another template than the one in force.
+    `content`: of another template than the shipped one; `rules`: others than the shipped ones that a model answers.
     """
+    rules = asked_of(judged.task) if rules is None else rules
     content = content or template(judged.task).content
     system, user = messages_of(content)
-    languages = LANGUAGES[judged.language].title
-    if judged.target_language is not None:
-        languages += f", the target language {LANGUAGES[judged.target_language].title}"
     return Prompt(
-        system=system,
-        user=user.format(
-            cases="".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
-            languages=languages,
-            instruction=neutralise(judged.instruction),
-            information=neutralise(judged.information),
-            solution=neutralise(judged.solution),
-        ),
+        system=filled(system, _about_rules(rules)),
+        user=filled(user, _about_instance(judged, good, bad)),
         schema_name="verdict",
-        schema=schema(judged.task),
+        schema=schema(rules),
         template_hash=template_hash(content),
         max_output_tokens=MOST_OUTPUT_TOKENS,
     )
 
 
-def schema(task: Task) -> Mapping[str, Any]:
+def schema(rules: Sequence[Rule]) -> Mapping[str, Any]:
     """The strict JSON schema of a reply: every rule by its name, then the overall answer."""
     properties: dict[str, Any] = {}
-    for rule in asked_of(task):
+    for rule in rules:
         answers = ["yes", "no", "not applicable"] if rule.may_not_apply else ["yes", "no"]
         properties[rule.rule] = {
             "type": "object",
@@ -116,12 +131,27 @@ def schema(task: Task) -> Mapping[str, Any]:
     }
 
 
-def _system(task: Task) -> str:
-    rules = asked_of(task)
+def _about_rules(rules: Sequence[Rule]) -> dict[str, str]:
     optional = ", ".join(rule.rule for rule in rules if rule.may_not_apply)
-    return _SYSTEM.format(
-        task=f"code {task}",
-        not_applicable=f'; "not applicable" is an answer to {optional} only' if optional else "",
-        rules="\n".join(f"- {rule.rule}: {rule.text}" for rule in rules),
-        how_to_read=HOW_TO_READ_IT,
-    )
+    return {
+        "rules": "\n".join(f"- {rule.rule}: {rule.text}" for rule in rules),
+        "not_applicable": f'; "not applicable" is an answer to {optional} only' if optional else "",
+    }
+
+
+def _about_instance(judged: Judged, good: Case | None, bad: Case | None) -> dict[str, str]:
+    languages = _title(judged.language)
+    if judged.target_language is not None:
+        languages += f", the target language {_title(judged.target_language)}"
+    return {
+        "cases": "".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
+        "languages": languages,
+        "instruction": neutralise(judged.instruction),
+        "information": neutralise(judged.information),
+        "solution": neutralise(judged.solution),
+    }
+
+
+def _title(language: str) -> str:
+    """What is imported may be in a language that is none of ours."""
+    return LANGUAGES[language].title if language in LANGUAGES else "not known"

@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, insert, select, tuple_
+from sqlalchemy import ColumnElement, ScalarSelect, func, insert, select, tuple_
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.discrimination.mechanical import Evidence as Findings
 from app.discrimination.mechanical import Found
@@ -19,11 +19,13 @@ from app.storage.tables import (
     Evidence,
     Exemplar,
     Instance,
+    Revision,
     RuleAnswer,
     Run,
     VerdictRow,
 )
 
+TEXTS = ("instruction", "information", "solution")
 JUDGED_CASES_CAP = 100  # of one task, language and side in a project's bank
 
 
@@ -72,6 +74,34 @@ def evidence_of_revision(session: Session, instance_id: int, revision: int) -> F
         )
     )
     return {kind: Found(Finding(result), detail) for kind, result, detail in rows}
+
+
+def judged_at(session: Session, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], Judged]:
+    """What stood in instances at a revision: (instance, revision) -> that.
+
+    A text that nobody has changed may stand in its instance alone.
+    """
+    found = instances(session, {instance_id for instance_id, _ in wanted})
+    rows = session.scalars(select(Revision).where(tuple_(Revision.instance_id, Revision.number).in_(wanted)))
+    texts = {(row.instance_id, row.number): row for row in rows}
+    return {one: judged(found[one[0]])._replace(**_text_of(texts.get(one, found[one[0]]))) for one in wanted}
+
+
+def _text_of(row: Revision | Instance) -> dict[str, str]:
+    return {name: getattr(row, name) for name in TEXTS}
+
+
+def machine_revisions(session: Session, instance_ids: Collection[int]) -> dict[int, int]:
+    """The newest revision of each instance that no person wrote."""
+    query = select(Instance.id, _newest_by_a_machine(Instance.id)).where(Instance.id.in_(instance_ids))
+    return {instance_id: revision or 0 for instance_id, revision in session.execute(query)}
+
+
+def _newest_by_a_machine(instance_id: ColumnElement[int] | InstrumentedAttribute[int]) -> ScalarSelect[int]:
+    newest = select(func.max(Revision.number)).where(
+        Revision.instance_id == instance_id, Revision.person_id.is_(None)
+    )
+    return newest.scalar_subquery()
 
 
 class Judgement(NamedTuple):

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.discrimination import prompts, queries
+from app.discrimination import queries
+from app.discrimination.basis import Bases
 from app.discrimination.prompts import Judged
 from app.engine.calls import request_hash
+from app.pipeline import Task
 from app.prompting.exemplars import Drawn
 from app.prompting.prompt import Prompt
 from app.prompting.repeating import again
-from app.storage.bank import Bank, template_content
+from app.storage.bank import Bank
 from app.storage.tables import Call, Instance, Revision
 
 
@@ -22,10 +24,10 @@ def rendered(session: Session, call: Call) -> Prompt:
     """
     drawn = Drawn(call.good_exemplar_id, call.bad_exemplar_id)
     cases = drawn.of(Bank().cases(session, [drawn]))
-    content = template_content(session, call.template_hash)
+    basis = Bases().of_call(session, call, Task(session.get_one(Instance, call.source_id).task))
     prompt: Prompt | None = None
     for judged in _texts(session, call.source_id):
-        asked = prompts.ask(judged, *cases, content)._replace(**drawn.columns())
+        asked = basis.question(judged, drawn, cases)
         asked = asked if call.repeats is None else again(asked, call.repeats)
         if request_hash(asked, call.model) == call.request_hash:
             return asked

@@ -1,34 +1,34 @@
 """Asking another judge about instances that people have decided. Touches the tables through its session.
 
 What is judged is the text that the first judge saw, with the same cases beside it: only the model differs, and the
-rules and the prompt as far as they changed since. Neither the instance nor its verdict is touched.
+rules and the prompt as far as others are in force now, or asked for. Neither the instance nor its verdict is touched.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
-from app.discrimination import prompts, queries
-from app.discrimination.handler import said_by
-from app.discrimination.mechanical import machine_answers
-from app.discrimination.offline import silence
-from app.discrimination.opinion import merged, overall
+from app.discrimination import queries
+from app.discrimination.basis import Bases, shipped
+from app.discrimination.opinion import overall
 from app.discrimination.prompts import Judged
-from app.discrimination.rubric import asked_of, rules_hash, rules_of
+from app.discrimination.queries import TEXTS
 from app.engine.handlers import Ending
 from app.engine.items import add_items
 from app.engine.money import checked_budget, rate_of
 from app.engine.runs import open_run
 from app.errors import Conflict, DomainError, InvalidInput, Unparsable
 from app.pipeline import OFFLINE, OUTCOME_OF_VERDICT, RunKind, Stage, Task, Verdict
-from app.prompting.exemplars import Case, Drawn
+from app.prompting.exemplars import Drawn
 from app.prompting.prompt import Answered, Prompt
+from app.prompting.template import Template
 from app.settings import settings
-from app.storage.bank import Bank, keep_templates
+from app.storage.bank import Bank
 from app.storage.decided import decided, has_served
+from app.storage.frozen import freeze, freeze_in_force
 from app.storage.tables import (
     Call,
     Instance,
@@ -44,7 +44,6 @@ from app.storage.tables import (
 MOST = 10_000
 USUAL = 2_000
 
-_TEXTS = ("instruction", "information", "solution")
 _BYTES_A_TOKEN = 3.5
 _RULES_TOKENS = 1_600  # the judge's system prompt, a good and a bad case
 _VERDICT_TOKENS = 450  # about a sentence of reason for each rule
@@ -82,8 +81,16 @@ def estimate(session: Session, project: Project, wanted: Wanted) -> Estimate:
     return Estimate(len(found), rate.cost(tokens_in, _VERDICT_TOKENS * len(found)))
 
 
-def start_replay(session: Session, project: Project, wanted: Wanted, person: Person | None) -> Run:
+def start_replay(
+    session: Session,
+    project: Project,
+    wanted: Wanted,
+    person: Person | None,
+    instead: Sequence[Template] = (),
+) -> Run:
     """Open a run that asks the judge. What was asked before, and answered, costs nothing again.
+
+    It judges by the prompts and rules that are in force now, or by those `instead` of the same names.
 
     Raises InvalidInput naming the field, and Conflict where nothing is decided that could be replayed.
     """
@@ -103,6 +110,8 @@ def start_replay(session: Session, project: Project, wanted: Wanted, person: Per
     run = open_run(
         session, project.id, person_id, RunKind.REPLAY, params, total=len(found), budget_micro=budget_micro
     )
+    freeze(session, run.id, instead)
+    freeze_in_force(session, run, shipped())
     session.execute(insert(ReplayVerdict), [one | {"run_id": run.id} for one in found])
     add_items(session, run, Stage.REPLAY, [one["instance_id"] for one in found])
     log(session, person_id, "replay started", f"run {run.id}", params, project_id=project.id)
@@ -156,7 +165,7 @@ def _questions(session: Session, items: Sequence[WorkItem]) -> dict[int, _Questi
             Instance.task,
             Instance.language,
             Instance.target_language,
-            *(func.coalesce(getattr(Revision, name), getattr(Instance, name)) for name in _TEXTS),
+            *(func.coalesce(getattr(Revision, name), getattr(Instance, name)) for name in TEXTS),
         )
         .join(Run, Run.id == WorkItem.run_id)
         .join(
@@ -183,15 +192,21 @@ class ReplayHandler:
 
     def __init__(self) -> None:
         self._bank = Bank()
+        self._bases = Bases()
 
     def prepare(self, session: Session, items: Sequence[WorkItem]) -> Sequence[Prompt | Answered]:
         found = _questions(session, items)
-        tasks = {one.judged.task for one in found.values()}
-        keep_templates(
-            session, [make(task) for task in tasks for make in (prompts.template, prompts.rules_template)]
-        )
         cases = self._bank.cases(session, [one.drawn for one in found.values()])
-        return [_ask(found[item.id], cases) for item in items]
+        answers: list[Prompt | Answered] = []
+        for item in items:
+            judge, judged, _, drawn = found[item.id]
+            basis = self._bases.of(session, item.run_id, judged.task)
+            shown = basis.shown(drawn)
+            silent = judge == OFFLINE
+            answers.append(
+                basis.silence(judged) if silent else basis.question(judged, shown, shown.of(cases))
+            )
+        return answers
 
     def record(
         self, session: Session, answered: Sequence[tuple[WorkItem, Call]]
@@ -200,25 +215,19 @@ class ReplayHandler:
         endings: list[Ending | DomainError] = []
         for item, call in answered:
             _, judged, revision, _ = found[item.id]
+            basis = self._bases.of(session, item.run_id, judged.task)
             try:
-                said = said_by(call, judged.task)
+                said = basis.said_by(call, judged)
             except Unparsable as error:
                 endings.append(error)
                 continue
             evidence = queries.evidence_of_revision(session, item.source_id, revision)
-            answers = merged(rules_of(judged.task), said.answers, machine_answers(judged, evidence))
-            endings.append(_keep(session, item, call, overall(answers)))
+            verdict = overall(basis.answers(judged, said, evidence))
+            endings.append(_keep(session, item, call, verdict))
         return endings
 
     def give_up(self, session: Session, item: WorkItem, call: Call, error: Unparsable) -> Ending:
         return _keep(session, item, call, Verdict.INVALID)
-
-
-def _ask(question: _Question, cases: Mapping[int, Case]) -> Prompt | Answered:
-    judge, judged, _, drawn = question
-    if judge == OFFLINE:
-        return silence(asked_of(judged.task), rules_hash(judged.task))
-    return prompts.ask(judged, *drawn.of(cases))._replace(**drawn.columns())
 
 
 def _keep(session: Session, item: WorkItem, call: Call, verdict: Verdict) -> Ending:

@@ -5,9 +5,10 @@ readable, imports present, real input, relevant instruction.
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from functools import cache
-from typing import NamedTuple
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
 from app.pipeline import Task
 from app.prompting.template import template_hash
@@ -29,6 +30,17 @@ class Rule(NamedTuple):
     checked_by: CheckedBy
     version: int
     may_not_apply: bool = False  # whether "not applicable" is an answer
+    language: str | None = None  # asked only about instances in it, or translated to it
+    check: str | None = (
+        None  # the mechanical check or the kind of evidence that answers; without: of the rule's name
+    )
+
+    def holds_for(self, language: str, target_language: str | None) -> bool:
+        return self.language is None or self.language in (language, target_language)
+
+    @property
+    def checked_as(self) -> str:
+        return self.check or self.rule
 
 
 VERSION = "1"
@@ -146,24 +158,66 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+class RuleSet(NamedTuple):
+    """The rules of one task, as runs freeze them."""
+
+    rules: tuple[Rule, ...]
+    content_hash: str
+
+    def of(self, language: str, target_language: str | None) -> tuple[Rule, ...]:
+        """Those that hold for an instance."""
+        return tuple(rule for rule in self.rules if rule.holds_for(language, target_language))
+
+
+def by_a_model(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Those of `rules` that a model answers."""
+    return tuple(rule for rule in rules if rule.checked_by is not CheckedBy.MACHINE)
+
+
+def text_of(rules: Iterable[Rule]) -> str:
+    """A rule set as canonical JSON, as it is kept and hashed."""
+    return json.dumps([as_data(rule) for rule in rules], ensure_ascii=False, indent=1, sort_keys=True)
+
+
+def as_data(rule: Rule) -> dict[str, Any]:
+    """A rule as JSON has it, without what few rules say."""
+    said = rule._asdict()
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def rule_from(data: Mapping[str, Any]) -> Rule:
+    """The rule of which `data` was made."""
+    known = {name: data[name] for name in Rule._fields if name in data}
+    known["tasks"] = tuple(Task(task) for task in data["tasks"])
+    known["checked_by"] = CheckedBy(data["checked_by"])
+    return Rule(**known)
+
+
+@lru_cache(maxsize=256)
+def rule_set(text: str) -> RuleSet:
+    """The set of which `text` was made."""
+    return RuleSet(tuple(rule_from(data) for data in json.loads(text)), template_hash(text))
+
+
+# --- as shipped -------------------------------------------------------------------------------------------
+
+
 @cache
 def rules_of(task: Task) -> tuple[Rule, ...]:
-    """The rules in force for `task`, in the order in which they are asked and shown."""
+    """The shipped rules of `task`, in the order in which they are asked and shown."""
     return tuple(rule for rule in RULES if task in rule.tasks)
 
 
 @cache
 def asked_of(task: Task) -> tuple[Rule, ...]:
     """Those that a model answers."""
-    return tuple(rule for rule in rules_of(task) if rule.checked_by is not CheckedBy.MACHINE)
+    return by_a_model(rules_of(task))
 
 
 @cache
 def rules_as_text(task: Task) -> str:
-    """The rule set as canonical JSON, as it is kept and hashed."""
-    return json.dumps(
-        [rule._asdict() for rule in rules_of(task)], ensure_ascii=False, indent=1, sort_keys=True
-    )
+    """The shipped rule set as canonical JSON, as it is kept and hashed."""
+    return text_of(rules_of(task))
 
 
 @cache

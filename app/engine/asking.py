@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.engine.calls import (
     cached_call,
     cached_replies,
+    complaints,
     count_calls,
     last_replies,
     new_call,
@@ -35,6 +36,8 @@ _MODEL_OF = {
     Stage.GENERATE: "generator",
     Stage.DISCRIMINATE: "discriminator",
     Stage.REPLAY: "discriminator",
+    Stage.TRY_PROMPT: "generator",
+    Stage.TRY_JUDGE: "discriminator",
 }
 _BUDGET_WAIT_S = 1.0  # while calls in flight may give some of their reservations back
 
@@ -110,6 +113,7 @@ def _prepare(
     """What was answered without a model, and the questions to ask one. Failures are added to `closings`."""
     answered: list[tuple[WorkItem, Call]] = []
     prompts: list[tuple[WorkItem, Prompt]] = []
+    unusable = complaints(session, items)
     for stage in MODEL_STAGES:
         group = [item for item in items if item.stage == stage]
         if not group:
@@ -119,8 +123,8 @@ def _prepare(
                 closings.append(fail(item, "not_prepared", str(question)))
             elif isinstance(question, Answered):
                 answered.append((item, offline_call(item, question)))
-            elif item.bad_replies and item.error_detail is not None:
-                prompts.append((item, again(question, item.error_detail)))
+            elif item.id in unusable:
+                prompts.append((item, again(question, unusable[item.id])))
             else:
                 prompts.append((item, question))
     return answered, prompts

@@ -23,6 +23,18 @@ def request_hash(prompt: Prompt, model: str) -> str:
     return hashlib.sha256(rendered.encode()).hexdigest()
 
 
+def complaints(session: Session, items: Sequence[WorkItem]) -> dict[int, str]:
+    """What was wrong with the last unusable reply of each item that is to be asked again, by item."""
+    repeated = [item.id for item in items if item.bad_replies]
+    if not repeated:
+        return {}
+    newest = select(func.max(Call.id)).where(Call.item_id.in_(repeated), Call.usable.is_(False))
+    rows = session.execute(
+        select(Call.item_id, Call.error_detail).where(Call.id.in_(newest.group_by(Call.item_id)))
+    )
+    return {item_id: why for item_id, why in rows if why is not None}
+
+
 def new_call(item: WorkItem, prompt: Prompt, model: str, hashed: str, rate: Rate | None) -> Call:
     """A call that is about to be sent, with what it may cost at most."""
     call = _call_about(item, prompt, model, "sent", hashed)

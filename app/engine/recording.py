@@ -118,7 +118,7 @@ def _after_unusable(
     session: Session, handlers: Handlers, item: WorkItem, call: Call, error: Unparsable
 ) -> Closing:
     call.usable = False
-    call.error_code = error.code
+    call.error_code, call.error_detail = error.code, str(error)
     if not (error.is_final or item.reparse or item.bad_replies + 1 >= _USABLE_TRIES):
         return put_back(item, why=(error.code, str(error)), bad_reply=True)
     try:

@@ -32,6 +32,7 @@ STAGE_OF_KIND = {
     RunKind.SELECT: Stage.SELECT,
     RunKind.GENERATE: Stage.GENERATE,
     RunKind.REPLAY: Stage.REPLAY,
+    RunKind.TRY: Stage.TRY_PROMPT,
     RunKind.RELEASE: Stage.RELEASE,
 }
 ASKING = tuple(kind for kind, stage in STAGE_OF_KIND.items() if stage in MODEL_STAGES)

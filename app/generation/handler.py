@@ -10,10 +10,12 @@ from app.generation import prompts, queries
 from app.generation.offline import teach
 from app.generation.parsing import Written, parsed
 from app.pipeline import OFFLINE, InstanceStatus, Outcome, Stage, Task
-from app.prompting.exemplars import Drawn, draw_exemplars, draw_seed
+from app.prompting.exemplars import NONE, Drawn, draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt
 from app.prompting.reading import how_read
+from app.prompting.template import Template, asks_for
 from app.storage.bank import Bank, reply_of
+from app.storage.frozen import Frozen
 from app.storage.tables import Call, Instance, WorkItem
 
 
@@ -25,12 +27,13 @@ class GenerationHandler:
 
     def __init__(self, check: Callable[[Session, Collection[Instance]], None]) -> None:
         self._bank = Bank()
+        self._frozen = Frozen(prompts.template(task) for task in Task)
         self._check = check
 
     def prepare(self, session: Session, items: Sequence[WorkItem]) -> Sequence[Prompt | Answered]:
         """The questions, or the offline teacher's answers; a mutation it made is noted on the instance."""
         answered: dict[int, Answered] = {}
-        asked: dict[int, tuple[prompts.Material, Drawn]] = {}
+        asked: dict[int, tuple[prompts.Material, Template, Drawn]] = {}
         for instance, snippet, run in queries.asked_about(session, [item.source_id for item in items]):
             material = queries.material_of(instance, snippet)
             seed = draw_seed(
@@ -41,13 +44,18 @@ class GenerationHandler:
                 instance.bug = lesson.bug
                 answered[instance.id] = lesson.answered
             else:
+                written = self._frozen.template(session, run.id, f"generate/{material.task}")
                 snapshot = self._bank.snapshot(session, run.id, instance.task)
                 drawn = draw_exemplars(snapshot, seed, instance.task, instance.language)
-                asked[instance.id] = (material, drawn)
-        cases = self._bank.cases(session, [drawn for _, drawn in asked.values()])
+                asked[instance.id] = (
+                    material,
+                    written,
+                    drawn if asks_for(written.content, "cases") else NONE,
+                )
+        cases = self._bank.cases(session, [drawn for _, _, drawn in asked.values()])
         questions = {
-            instance_id: prompts.ask(material, *drawn.of(cases))._replace(**drawn.columns())
-            for instance_id, (material, drawn) in asked.items()
+            instance_id: prompts.ask(material, *drawn.of(cases), written.content)._replace(**drawn.columns())
+            for instance_id, (material, written, drawn) in asked.items()
         }
         return [answered.get(item.source_id) or questions[item.source_id] for item in items]
 

@@ -1,6 +1,5 @@
-"""The generator's prompts, and the form that starts a run."""
+"""The form that starts a run. Prompts have pages of their own."""
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -8,7 +7,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput
-from app.generation import offline, prompts, queries, service
+from app.generation import offline, queries, service
 from app.generation.forms import USUAL_COUNT, USUAL_SHARES, GenerationForm, asked
 from app.generation.tasks import BRIEFS
 from app.pipeline import OFFLINE, Task
@@ -19,23 +18,6 @@ from app.web.flash import see_other
 from app.web.templating import is_htmx, render
 
 router = APIRouter()
-
-
-@router.get("/prompts")
-def prompt_page(
-    request: Request, session: DbSession, project: CurrentProject, task: Task = Task.SUMMARIZATION
-) -> HTMLResponse:
-    return render(
-        request,
-        "generation/prompts.html",
-        tasks=list(Task),
-        task=task,
-        brief=BRIEFS[task],
-        shipped=prompts.template(task),
-        schema=json.dumps(prompts.schema(task), indent=2),
-        needs_model=task not in offline.TASKS,
-        bank=queries.bank_sizes(session, project.id, task),
-    )
 
 
 @router.get("/generations/new", dependencies=[require_role("admin")])

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from app.code.languages import LANGUAGES
 from app.generation.tasks import BRIEFS
 from app.pipeline import Task
+from app.prompting.editing import Placeholder
 from app.prompting.exemplars import Case, case_in_words
 from app.prompting.prompt import Prompt
-from app.prompting.template import BETWEEN, Template, messages_of, template_hash, template_of
+from app.prompting.template import BETWEEN, Template, filled, messages_of, template_hash, template_of
 from app.prompting.untrusted import HOW_TO_READ_IT, neutralise
 
 VERSION = "1"
@@ -56,25 +57,42 @@ class Material(NamedTuple):
 
 @cache
 def template(task: Task) -> Template:
-    """The template in force for `task`: its text before a snippet and cases are put in, and its hash."""
+    """The shipped template of `task`: its text before a snippet and cases are put in, and its hash."""
     return template_of(f"generate/{task}", VERSION, f"{_system(task)}{BETWEEN}{_USER}")
+
+
+def placeholders(task: Task) -> tuple[Placeholder, ...]:
+    """What a template of `task` is filled with."""
+    has_particulars = task in (Task.TRANSLATION, Task.REPAIR)
+    return (
+        Placeholder("cases", "a good and a bad judged case with its analysis", "user", required=False),
+        Placeholder("language", "the language of the raw code", "user"),
+        Placeholder(
+            "particulars",
+            "the target language of a translation, the kind of bug of a repair",
+            "user",
+            required=has_particulars,
+        ),
+        Placeholder("material", "the raw code, and its comment where the task may see it, fenced", "user"),
+    )
 
 
 def ask(material: Material, good: Case | None, bad: Case | None, content: str | None = None) -> Prompt:
     """The question that asks for one instance. Whoever knows the ids of the cases adds them.
 
-    `content`: of another template than the one in force.
+    `content`: of another template than the shipped one.
     """
     content = content or template(material.task).content
     system, user = messages_of(content)
+    values = {
+        "cases": "".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
+        "language": LANGUAGES[material.language].title,
+        "particulars": _particulars(material),
+        "material": _material(material),
+    }
     return Prompt(
-        system=system,
-        user=user.format(
-            cases="".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
-            language=LANGUAGES[material.language].title,
-            particulars=_particulars(material),
-            material=_material(material),
-        ),
+        system=filled(system, values),
+        user=filled(user, values),
         schema_name="instance",
         schema=schema(material.task),
         template_hash=template_hash(content),

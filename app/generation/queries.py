@@ -14,7 +14,7 @@ from app.generation.plan import Planned
 from app.generation.prompts import Material
 from app.generation.shipped.cases import CASES
 from app.pipeline import InstanceStatus, RunState, Task
-from app.prompting.exemplars import exemplar_of, text_hash
+from app.prompting.exemplars import Listed, exemplar_of, text_hash
 from app.storage.tables import (
     Exemplar,
     Instance,
@@ -110,7 +110,20 @@ def keep_shipped_cases(session: Session) -> None:
 
 
 def freeze_snapshot(session: Session, run: Run, tasks: Iterable[Task], seed: int) -> None:
-    """Fix which cases `run` may draw: people's first, then judged ones, shipped ones only where there is none.
+    """Fix which cases `run` may draw."""
+    chosen = _snapshot(run.project_id, tasks, seed).add_columns(literal(run.id))
+    session.execute(insert(RunExemplar).from_select(["exemplar_id", "run_id"], chosen))
+
+
+def cases_now(session: Session, project_id: int, task: Task, seed: int) -> list[Listed]:
+    """What a run that started now could draw for `task`."""
+    of_task = _snapshot(project_id, [task], seed).subquery()
+    query = select(Exemplar.id, Exemplar.task, Exemplar.language, Exemplar.is_good)
+    return [Listed(*row) for row in session.execute(query.where(Exemplar.id.in_(select(of_task.c.id))))]
+
+
+def _snapshot(project_id: int, tasks: Iterable[Task], seed: int) -> Select[int]:
+    """Ids of cases: people's first, then judged ones, shipped ones only where there is none.
 
     Of each task at most `SNAPSHOT_CAP`, half of them good. Who is left out when there are more is drawn by
     `seed` among the cases of equal standing.
@@ -127,7 +140,7 @@ def freeze_snapshot(session: Session, run: Run, tasks: Iterable[Task], seed: int
         )
         .where(
             Exemplar.task.in_(list(tasks)),
-            Exemplar.project_id.is_(None) | (Exemplar.project_id == run.project_id),
+            Exemplar.project_id.is_(None) | (Exemplar.project_id == project_id),
             func.length(Exemplar.instruction)
             + func.length(Exemplar.information)
             + func.length(Exemplar.solution)
@@ -138,18 +151,7 @@ def freeze_snapshot(session: Session, run: Run, tasks: Iterable[Task], seed: int
     )
     own = and_(ranked.c.origin != "shipped", ranked.c.place <= SNAPSHOT_CAP // 2)
     # A shipped case stands last, so it comes first only where the project has none of its own.
-    chosen = select(literal(run.id), ranked.c.id).where(own | (ranked.c.place == 1))
-    session.execute(insert(RunExemplar).from_select(["run_id", "exemplar_id"], chosen))
-
-
-def bank_sizes(session: Session, project_id: int, task: Task) -> dict[tuple[str, bool], int]:
-    """How many cases of a task a project's prompts can draw on: (origin, is it good) -> number."""
-    statement = (
-        select(Exemplar.origin, Exemplar.is_good, func.count())
-        .where(Exemplar.task == task, Exemplar.project_id == project_id)
-        .group_by(Exemplar.origin, Exemplar.is_good)
-    )
-    return {(origin, is_good): number for origin, is_good, number in session.execute(statement)}
+    return select(ranked.c.id).where(own | (ranked.c.place == 1))
 
 
 # --- instances ------------------------------------------------------------------------------------------
@@ -205,6 +207,26 @@ def material_of(instance: Instance, snippet: Snippet) -> Material:
         bug=instance.bug,
         candidate=instance.candidate,
     )
+
+
+def snippets_of(session: Session, pick_ids: Collection[int]) -> dict[int, Snippet]:
+    """The raw code of picks, by pick."""
+    rows = session.execute(
+        select(Pick.id, Snippet).join(Snippet, Snippet.id == Pick.snippet_id).where(Pick.id.in_(pick_ids))
+    )
+    return {pick_id: snippet for pick_id, snippet in rows}
+
+
+def first_picks(session: Session, selection_id: int, most: int) -> list[tuple[Pick, Snippet]]:
+    """By rank."""
+    query = (
+        select(Pick, Snippet)
+        .join(Snippet, Snippet.id == Pick.snippet_id)
+        .where(Pick.selection_id == selection_id)
+        .order_by(Pick.rank)
+        .limit(most)
+    )
+    return [(pick, snippet) for pick, snippet in session.execute(query)]
 
 
 def keep_texts(session: Session, texts: Iterable[tuple[Instance, Written]]) -> None:

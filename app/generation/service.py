@@ -16,8 +16,9 @@ from app.generation import offline, prompts, queries
 from app.generation.plan import Goal, Wanted, lane_of, plan_attempts, plan_instances, shares_to_counts
 from app.pipeline import OFFLINE, Priority, RunKind, Stage, Task
 from app.settings import settings
-from app.storage.bank import keep_templates
+from app.storage.frozen import freeze_in_force
 from app.storage.tables import Person, Project, Run, Selection
+from app.storage.versions import in_force, templates_of
 
 MOST_INSTANCES = 1_000_000
 USUAL_ATTEMPTS = 2  # for each that should pass, where nothing else is said
@@ -64,7 +65,7 @@ def start_generation(session: Session, project: Project, wanted: Wanted, person:
     """
     order = check_order(session, project, wanted)
     person_id = person.id if person else None
-    templates = [prompts.template(task) for task in order.counts]
+    shipped = [prompts.template(task) for task in order.counts]
     params = {
         "selection_id": order.selection.id,
         "tasks": order.shares,
@@ -74,7 +75,6 @@ def start_generation(session: Session, project: Project, wanted: Wanted, person:
         "generator": order.generator,
         "discriminator": order.discriminator,
         "seed": order.seed,
-        "templates": {template.name: template.content_hash for template in templates},
     }
     run = open_run(
         session,
@@ -86,10 +86,11 @@ def start_generation(session: Session, project: Project, wanted: Wanted, person:
         budget_micro=order.budget_micro,
         priority=order.priority,
     )
-    keep_templates(session, templates)
+    freeze_in_force(session, run, shipped)
+    run.params = params | {"templates": templates_of(session, run.id)}
     queries.keep_shipped_cases(session)
     queries.freeze_snapshot(session, run, order.counts, order.seed)
-    log(session, person_id, "generation started", f"run {run.id}", params, project_id=project.id)
+    log(session, person_id, "generation started", f"run {run.id}", run.params, project_id=project.id)
     _add_work(session, run, order)
     return run
 
@@ -143,7 +144,8 @@ def estimate(session: Session, order: Order) -> Estimate:
     cost: int | None = 0
     tokens_in = tokens_out = 0
     for task, count in order.counts.items():
-        template = len(prompts.template(task).content.encode()) / _BYTES_A_TOKEN
+        prompt = in_force(session, order.selection.project_id, prompts.template(task))
+        template = len(prompt.content.encode()) / _BYTES_A_TOKEN
         written = 2 * code + comment + 60  # information and solution, the instruction and the JSON around
         steps = (
             (order.generator, template + _CASES_TOKENS + code + comment, written),

@@ -44,6 +44,9 @@ class Drawn(NamedTuple):
         return {"good_exemplar_id": self.good, "bad_exemplar_id": self.bad}
 
 
+NONE = Drawn(None, None)
+
+
 def draw_exemplars(snapshot: Iterable[Listed], seed: int, task: str, language: str) -> Drawn:
     """One good and one bad case of `task`, of `language` where there is one.
 

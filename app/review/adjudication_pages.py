@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
+from app.code.difference import changed_lines
 from app.errors import Conflict, DomainError, InvalidInput
 from app.pipeline import Action
 from app.review import adjudication, audit_labels, decision_queries, queries
 from app.review.desk import Number, adjudicators
-from app.review.difference import changed_lines
 from app.review.fields import fields_of
 from app.review.judgement import EDITABLE, PAST, Judgement, Text
 from app.review.revisions import text_of

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from app.code.difference import changed_lines
 from app.errors import Conflict, DomainError, InvalidInput
 from app.guarantee.outlook import Outlook, outlook
 from app.pipeline import Action, Part
@@ -16,7 +17,6 @@ from app.review.assignment import LEASE_MINUTES
 from app.review.audit_queries import Draw
 from app.review.blind import blind_reading
 from app.review.desk import AskedDesk, Desk, Number, guideline_of, readers, streams_of
-from app.review.difference import changed_lines
 from app.review.draws import Answer, NothingToRead, checked_label
 from app.review.fields import fields_of
 from app.review.judgement import EDITABLE, Judgement

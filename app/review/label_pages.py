@@ -7,11 +7,11 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.code.difference import changed_lines
 from app.errors import Conflict, DomainError, Forbidden, InvalidInput
 from app.review import audit_labels, audit_queries, queries
 from app.review.blind import blind_reading
 from app.review.desk import Number, adjudicators
-from app.review.difference import changed_lines
 from app.review.fields import fields_of
 from app.review.judgement import Text
 from app.review.revisions import text_at

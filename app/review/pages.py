@@ -5,12 +5,12 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from app.code.difference import changed_lines
 from app.errors import Conflict, DomainError, InvalidInput
 from app.pipeline import Action, InstanceStatus, Stream
 from app.review import decision_queries, drafts, draw_pages, leases, queries, service, work_queue
 from app.review.assignment import LEASE_MINUTES, WhyEmpty
 from app.review.desk import CHOICES, AskedDesk, Desk, Number, guideline_of, query_of, readers, streams_of
-from app.review.difference import changed_lines
 from app.review.drafts import SavedElsewhere, Typed
 from app.review.fields import fields_of
 from app.review.judgement import EDITABLE, PAST, Judgement, Text

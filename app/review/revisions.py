@@ -3,8 +3,8 @@
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.code.difference import edit_distance
 from app.prompting.exemplars import text_hash
-from app.review.difference import edit_distance
 from app.review.judgement import Text
 from app.storage.tables import Instance, Revision
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from app.code.difference import Line, changed_lines
 from app.pipeline import Stage
-from app.review.difference import Line, changed_lines
 from app.review.judgement import EDITABLE
 from app.review.shapes import InstanceShape, RevisionShape
 

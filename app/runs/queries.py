@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound
 from app.pipeline import InstanceStatus, ItemState
 from app.storage.keyset import newest_first
-from app.storage.tables import Call, CallTally, Instance, Person, Rejection, Run, RunEvent, WorkItem
+from app.storage.tables import Call, CallTally, Instance, Person, Rejection, Run, RunEvent, Template, WorkItem
 
 
 class Exhibit(NamedTuple):
@@ -137,3 +137,8 @@ def accepted(session: Session, run_id: int) -> int:
     """How many of a run's instances people accepted."""
     is_accepted = Instance.status == InstanceStatus.ACCEPTED
     return session.scalars(select(func.count()).where(Instance.run_id == run_id, is_accepted)).one()
+
+
+def template_name(session: Session, content_hash: str) -> str | None:
+    """What a template was called when it was first used."""
+    return session.scalar(select(Template.name).where(Template.content_hash == content_hash))

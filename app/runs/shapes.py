@@ -50,7 +50,7 @@ class RunShape(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: int
-    kind: str = Field(description="ingest, import, select, generate or release")
+    kind: str = Field(description="ingest, import, select, generate, replay, try or release")
     state: str = Field(
         description="queued, running, paused, completed, completed_with_errors, failed or cancelled"
     )

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.discrimination.handler import DiscriminationHandler
 from app.discrimination.replaying import ReplayHandler
+from app.discrimination.trying import TryJudgeHandler
 from app.engine.drain import Drain
 from app.engine.handlers import Ending, Handler, Handlers, Job, Jobs
 from app.engine.jobs import work_job
@@ -23,6 +24,7 @@ from app.errors import DomainError, Unparsable
 from app.evidence.service import gather_evidence
 from app.export.service import build_release
 from app.generation.handler import GenerationHandler
+from app.generation.trying import TryPromptHandler
 from app.ingestion.importing import import_set
 from app.ingestion.service import ingest
 from app.llm.limiter import Limiter
@@ -110,6 +112,8 @@ HANDLERS: Handlers = {
     Stage.GENERATE: _Guarded(GenerationHandler(check=gather_evidence)),
     Stage.DISCRIMINATE: _Guarded(DiscriminationHandler()),
     Stage.REPLAY: _Guarded(ReplayHandler()),
+    Stage.TRY_PROMPT: _Guarded(TryPromptHandler()),
+    Stage.TRY_JUDGE: _Guarded(TryJudgeHandler()),
 }
 
 JOBS: Jobs = {

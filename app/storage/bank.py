@@ -69,7 +69,7 @@ def keep_templates(session: Session, templates: Iterable[TemplateText]) -> None:
     """From their first use, templates and rule sets stand in the database under their hash."""
     rows = {template.content_hash: template._asdict() for template in templates}
     known = session.scalars(select(Template.content_hash).where(Template.content_hash.in_(rows)))
-    missing = [rows[content_hash] for content_hash in rows.keys() - set(known)]
+    missing = [rows[content_hash] for content_hash in sorted(rows.keys() - set(known))]
     if missing:
         session.execute(postgresql.insert(Template).values(missing).on_conflict_do_nothing())
 

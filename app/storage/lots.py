@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, aliased
 
-from app.storage.tables import Audit, Instance, LotRow
+from app.storage.tables import Audit, Instance, Lease, LotRow
 
 
 class LotRowNow(NamedTuple):
@@ -49,3 +49,11 @@ def lots_before(session: Session, audit: Audit) -> list[tuple[Audit, int]]:
     )
     statement = select(Audit, shared.c.rows).join(shared, shared.c.audit_id == Audit.id).order_by(Audit.id)
     return [(one, rows) for one, rows in session.execute(statement)]
+
+
+def reads_blind(session: Session, person_id: int, instance_id: int) -> bool:
+    """Whether the person has this instance in hand for an audit: what a machine said about it is hidden from them."""
+    in_hand = exists().where(
+        Lease.person_id == person_id, Lease.instance_id == instance_id, Lease.audit_id.is_not(None)
+    )
+    return session.scalars(select(in_hand)).one()

@@ -453,6 +453,47 @@ class Template(_Numbered, _Created, Base):
     content: Mapped[str]
 
 
+class PromptVersion(_Numbered, _Created, Base):
+    """A text that a person wrote in the place of a shipped one: a prompt, or a project's whole set of rules.
+
+    What is shipped has no row: it stands in the repository.
+    """
+
+    __tablename__ = "prompt_version"
+    __table_args__ = (
+        UniqueConstraint("project_id", "name", "version"),
+        UniqueConstraint("project_id", "name", "content_hash"),
+    )
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    name: Mapped[str]  # generate/repair, judge/repair ..., or rules
+    version: Mapped[int]
+    content: Mapped[str]
+    content_hash: Mapped[str]
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    note: Mapped[str] = mapped_column(server_default=text("''"), default="")
+
+
+class PromptInForce(Base):
+    """What the next runs of a project render from; without a row, what is shipped."""
+
+    __tablename__ = "prompt_in_force"
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)  # as of a template; and `rules` for the whole set
+    content_hash: Mapped[str] = mapped_column(ForeignKey("template.content_hash"))
+
+
+class RunTemplate(Base):
+    """What a run renders from, and its rules: fixed at its start, what is shipped at its first use."""
+
+    __tablename__ = "run_template"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    content_hash: Mapped[str] = mapped_column(ForeignKey("template.content_hash"))
+
+
 class Instance(_Numbered, _Created, Base):
     """One instruction instance. The text is the current revision's; the model's own is revision 0."""
 

@@ -58,7 +58,7 @@ def says_what_it_touches(tree: ast.Module) -> bool:
 
 PURE_FILES = [
     path
-    for path in files_below(*(f"app/{room}" for room in (*STAGES, *PURE_ROOMS, "runs")))
+    for path in files_below(*(f"app/{room}" for room in (*STAGES, *PURE_ROOMS, "prompts", "runs")))
     if path.stem not in REACHES_THE_WORLD
 ] + [ROOT / "app/pipeline.py", ROOT / "app/errors.py"]
 

@@ -7,6 +7,10 @@ from itertools import combinations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.discrimination.rulebook import SHIPPED, moved, with_retired
+from app.discrimination.service import save_book
+from app.generation.plan import Planned
+from app.generation.prompts import template
 from app.pipeline import (
     Action,
     AuditState,
@@ -18,12 +22,15 @@ from app.pipeline import (
     Scope,
     Stage,
     Stream,
+    Task,
     Verdict,
 )
+from app.storage.bank import keep_templates
 from app.storage.tables import (
     ApiToken,
     Audit,
     BulkAction,
+    Call,
     CallTally,
     Decision,
     Goal,
@@ -47,6 +54,7 @@ from app.storage.tables import (
     Source,
     VerdictRow,
 )
+from app.storage.versions import add_version
 from tests.audit.lots import lot_of, make_audit, read, read_all
 from tests.browser.all_pages import Ids
 from tests.factories import make_call, make_item, make_person, make_run
@@ -99,20 +107,55 @@ def use(session: Session, project: Project, person: Person) -> Ids:
     session.flush()
     audits = _audits(session, project, person)
     replay = _replay(session, project, instances[0], decision)
+    call_id, try_id = _prompts(session, project, person, instances[1])
     return {
         "audit_id": audits,
         "/adjudication/audits/{audit_id}/{instance_id}": [_disputed_draw(session, audits[0])],
+        "/prompts/{kind}/{task}/tries/{run_id}": [f"/prompts/generate/generation/tries/{try_id}"],
         "/quality/replays/{run_id}": [f"/quality/replays/{replay}"],
         "bulk_action_id": [bulk.id],
+        "call_id": [call_id],
         "decision_id": [decision.id],
         "instance_id": [instances[0].id, instances[1].id, brought.id],
+        "kind": ["generate", "judge"],
         "name": ["first"],
         "person_id": [person.id],
-        "run_id": runs,
+        "rule": ["readable"],
+        "run_id": [*runs, try_id],
         "selection_id": [session.scalar(select(func.min(Selection.id)))],
         "snippet_id": [session.scalar(select(func.min(Snippet.id)))],
         "source_id": session.scalars(select(func.min(Source.id)).group_by(Source.format)).all(),
+        "task": ["generation", "generation"],
     }
+
+
+def _prompts(session: Session, project: Project, person: Person, instance: Instance) -> tuple[int, int]:
+    """A version of a prompt and of the rules that wait; a call whose template is kept; a try with a reply."""
+    shipped = template(Task.GENERATION)
+    keep_templates(session, [shipped._replace(content_hash="0" * 64)])
+    content = shipped.content.replace("The logic is readable", "Anybody can read the logic")
+    add_version(session, project.id, shipped.name, content, person.id, "plainer")
+    rules = with_retired(moved(SHIPPED, "readable", Task.GENERATION, -1), "code_only", retired=True)
+    save_book(session, project, rules, person.id, "code_only is said elsewhere")
+    asked = select(Call.id).where(Call.source_id == instance.id, Call.stage == Stage.GENERATE)
+    pick_id = str(instance.pick_id)
+    planned = Planned(
+        instance.pick_id or 0, instance.snippet_id or 0, "python", Task.GENERATION, 0, None, None
+    )
+    params = {
+        "prompt": shipped.name,
+        "version": "1",
+        "task": "generation",
+        "count": 1,
+        "seed": 0,
+        "generator": "test",
+        "subjects": {pick_id: "one in python"},
+        "plan": {pick_id: planned._asdict()},
+    }
+    run = make_run(session, project, kind=RunKind.TRY, state=RunState.COMPLETED, params=params, total=1)
+    item = make_item(session, instance, Stage.TRY_PROMPT, run_id=run.id, source_id=instance.pick_id)
+    make_call(session, item, '{"task_name": "code generation", "instruction": "I", "solution": "S"')
+    return session.scalars(asked).one(), run.id
 
 
 def _audits(session: Session, project: Project, person: Person) -> list[int]:

@@ -19,6 +19,8 @@ VARIANTS = (
     "/review?edit=1",
     "/review?stream=audit",
     "/review?stream=audit&edit=1",
+    "/prompts/judge/generation?version=shipped",
+    "/rules?task=repair&version=shipped",
     "/audits/new?max_defect_rate=much&alpha=5",
     MISSING,
 )

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import delete, select, update
 
 from app.accounts.sessions import open_session
-from app.review.difference import edit_distance
+from app.code.difference import edit_distance
 from app.review.judgement import LONGEST_TEXT
 from app.storage.tables import Draft, Instance, Revision
 from app.web.dependencies import SESSION_COOKIE

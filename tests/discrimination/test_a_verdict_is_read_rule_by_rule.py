@@ -146,7 +146,7 @@ def test_where_machine_and_model_both_answer_a_no_of_either_holds() -> None:
 
 @pytest.mark.parametrize("task", Task)
 def test_the_schema_asks_for_every_rule_and_nothing_else(task: Task) -> None:
-    strict = schema(task)
+    strict = schema(asked_of(task))
 
     assert strict["additionalProperties"] is False
     assert strict["required"] == [*(rule.rule for rule in asked_of(task)), "overall"]

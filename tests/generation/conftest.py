@@ -1,4 +1,4 @@
-"""The routes of generation and discrimination on the test's own session."""
+"""The routes of generation on the test's own session."""
 
 from collections.abc import Generator
 
@@ -6,7 +6,6 @@ import pytest
 from fastapi import FastAPI, Request
 from sqlalchemy.orm import Session
 
-from app.discrimination import pages as rules
 from app.generation import api, pages
 from app.web.dependencies import open_session
 from app.web.errors import add_error_pages
@@ -19,7 +18,7 @@ def app(session: Session) -> FastAPI:
 
     application = FastAPI()
     add_error_pages(application)
-    for router in (api.router, pages.router, rules.router):
+    for router in (api.router, pages.router):
         application.include_router(router)
     application.dependency_overrides[open_session] = on_the_tests_session
     return application

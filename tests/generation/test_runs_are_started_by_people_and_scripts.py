@@ -1,4 +1,4 @@
-"""The form at /generations/new, POST .../generations, and the pages of prompts and rules."""
+"""The form at /generations/new, and POST .../generations."""
 
 from html import unescape
 
@@ -10,9 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.sessions import open_session as sign_in
 from app.accounts.tokens import create_token
-from app.discrimination import rubric
-from app.generation.prompts import template
-from app.pipeline import RunKind, RunState, Scope, Task
+from app.pipeline import RunKind, RunState, Scope
 from app.storage.tables import Instance, Pick, Project, Run, Selection, SignIn
 from app.web.dependencies import SESSION_COOKIE
 from tests.factories import make_person, make_project, make_run, make_snippet
@@ -165,16 +163,3 @@ def test_a_project_without_a_selection_is_a_conflict(app: FastAPI, session: Sess
     )
 
     assert answer.status_code == 409
-
-
-@pytest.mark.parametrize("task", Task)
-def test_prompts_and_rules_are_shown_with_their_hashes(
-    app: FastAPI, session: Session, project: Project, task: Task
-) -> None:
-    client = browser(app, session, project, "viewer")
-    prompts, rules = client.get(f"/prompts?task={task}"), client.get(f"/rules?task={task}")
-
-    assert template(task).content_hash in prompts.text
-    assert rubric.rules_hash(task) in rules.text
-    assert all(rule.rule in rules.text for rule in rubric.rules_of(task))
-    assert client.get("/rules?task=poetry").status_code == 422

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.review.difference import changed_lines, edit_distance
+from app.code.difference import changed_lines, edit_distance
 
 TEXTS = st.text("ab\n ", max_size=40)
 
