@@ -63,7 +63,7 @@ class NewRules(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rules: list[RuleShape] = Field(max_length=rulebook.MOST_RULES, description="All of them, in order")
-    note: str = Field("", max_length=1000)
+    note: str = Field("", max_length=1000, examples=["Imports are asked for in Go, too."])
 
 
 class Switch(BaseModel):

@@ -50,7 +50,7 @@ class NewPrompt(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     content: str = Field(max_length=200_000)
-    note: str = Field("", max_length=1000)
+    note: str = Field("", max_length=1000, examples=["Asks for imports in so many words."])
 
 
 class PromptSwitch(BaseModel):

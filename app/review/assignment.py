@@ -17,6 +17,7 @@ class Reader(NamedTuple):
     languages: Sequence[str] = ()  # none: every language
     skips_return: bool = False  # what they skipped comes back when nothing else is left
     has_own: bool = False  # something that waits is assigned to them
+    holds: bool = False  # something of the work stream is in their hands
 
 
 class Queue(NamedTuple):

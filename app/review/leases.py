@@ -48,7 +48,8 @@ def next_card(
     instance, whatever else they hold. What is held but does not fit `filters` goes back.
     """
     filters = filters or Filters()
-    held = _held(session, project.id, person.id, filters)
+    reader = work_queue.reader_of(session, project.id, person.id)
+    held = _held(session, project.id, person.id, filters) if reader.holds else []
     if prefetch and beside is None and held:
         beside = held[0].instance.id
     for card in held:
@@ -57,7 +58,6 @@ def next_card(
         lease = _renewed(session, person.id, card.instance.id, card.lease.token)
         if lease is not None:  # else it ran out just now, and another reader has it
             return Card(card.instance, lease)
-    reader = work_queue.reader_of(session, project.id, person.id)
     while (free := work_queue.lock_next(session, project.id, reader, filters)) is not None:
         # The lock was free, but since the query's snapshot another reader or another tab of this one may have
         # been given the instance, and have decided on it.

@@ -15,7 +15,7 @@ from app.review.drafts import SavedElsewhere, Typed
 from app.review.fields import fields_of
 from app.review.judgement import EDITABLE, PAST, Judgement, Text
 from app.review.warnings import in_words
-from app.storage.tables import Draft
+from app.storage.tables import Decision, Draft, Instance
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.errors import refusal_of
 from app.web.flash import see_other
@@ -72,7 +72,7 @@ def ahead(desk: AskedDesk, shown: Annotated[int, Form(ge=1, le=2**63 - 1)]) -> R
     answer = leases.next_card(desk.session, desk.project, desk.person, beside=shown, filters=desk.filters)
     if isinstance(answer, WhyEmpty):
         return Response(status_code=204)
-    return _show(desk, reading=queries.reading(desk.session, answer.instance), lease=answer.lease)
+    return _show(desk, reading=_reading(desk, answer.instance), lease=answer.lease)
 
 
 @router.get("/review/decided/{decision_id}", dependencies=readers)
@@ -83,7 +83,7 @@ def decided(desk: AskedDesk, decision_id: Number) -> HTMLResponse:
     row = queries.instance(desk.session, decision.instance_id)
     return _show(
         desk,
-        reading=queries.reading(desk.session, row, decision),
+        reading=_reading(desk, row, decision),
         decision=decision,
         overrides=decision_queries.overrides_of(desk.session, decision_id),
     )
@@ -172,7 +172,7 @@ def _next(desk: Desk) -> HTMLResponse:
     answer = leases.next_card(desk.session, desk.project, desk.person, filters=desk.filters)
     if isinstance(answer, WhyEmpty):
         return _show(desk, why=answer)
-    return _show(desk, reading=queries.reading(desk.session, answer.instance), lease=answer.lease)
+    return _show(desk, reading=_reading(desk, answer.instance), lease=answer.lease)
 
 
 def _stored(desk: Desk, shown: int) -> HTMLResponse:
@@ -180,7 +180,7 @@ def _stored(desk: Desk, shown: int) -> HTMLResponse:
     answer = leases.next_card(desk.session, desk.project, desk.person, beside=shown, filters=desk.filters)
     found: dict[str, Any] = {}
     if not isinstance(answer, WhyEmpty):
-        found = {"reading": queries.reading(desk.session, answer.instance), "lease": answer.lease}
+        found = {"reading": _reading(desk, answer.instance), "lease": answer.lease}
     return _show(desk, template="review/_stored.html", **found)
 
 
@@ -192,11 +192,15 @@ def _refused(desk: Desk, instance_id: int, sent: Sent, error: DomainError) -> HT
     return _show(
         desk,
         status=refusal_of(error).status,
-        reading=queries.reading(desk.session, row),
+        reading=_reading(desk, row),
         sent=sent,
         overrides=sent.judgement.rules,
         error=error,
     )
+
+
+def _reading(desk: Desk, row: Instance, decision: Decision | None = None) -> queries.Reading:
+    return queries.reading(desk.session, row, decision, reader_id=desk.person.id)
 
 
 def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found: Any) -> HTMLResponse:
@@ -206,7 +210,7 @@ def _show(desk: Desk, *, status: int = 200, template: str | None = None, **found
     decision, sent, reading = found.get("decision"), found.get("sent"), found.get("reading")
     draft = None
     if reading is not None and decision is None and reading.instance.status == InstanceStatus.WAITING:
-        draft = drafts.draft_of(desk.session, desk.person.id, reading.instance.id)
+        draft = reading.draft
     asked_to_edit = draft is not None or "edit" in desk.request.query_params
     only_card = is_htmx(desk.request)
     return render(

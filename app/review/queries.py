@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    and_,
     bindparam,
     func,
     select,
@@ -28,6 +29,7 @@ from app.review.warnings import RawCode, warnings_of
 from app.storage.tables import (
     Call,
     Decision,
+    Draft,
     Evidence,
     Instance,
     RuleAnswer,
@@ -36,6 +38,7 @@ from app.storage.tables import (
 )
 
 _INSTANCE = bindparam("instance_id", type_=BigInteger)
+_PERSON = bindparam("person_id", type_=BigInteger)
 
 
 def instance(session: Session, instance_id: int) -> Instance:
@@ -81,10 +84,12 @@ _KNOWN = (
         .order_by(Call.id.desc())
         .limit(1)
         .scalar_subquery(),
+        Draft,
     )
     .select_from(Instance)
     .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
     .outerjoin(VerdictRow, VerdictRow.id == _NEWEST)
+    .outerjoin(Draft, and_(Draft.instance_id == Instance.id, Draft.person_id == _PERSON))
     .where(Instance.id == _INSTANCE)
 )
 
@@ -92,19 +97,20 @@ _KNOWN = (
 class Known(NamedTuple):
     """What was found about an instance before a person reads it. Evidence goes by revision and kind.
 
-    `is_mended`: its text was read from a broken reply.
+    `is_mended`: its text was read from a broken reply. `draft`: the reader's own, not decided yet.
     """
 
     snippet: Snippet | None
     verdict: VerdictShape | None
     evidence: list[EvidenceShape]
     is_mended: bool
+    draft: Draft | None
 
 
-def known(session: Session, instance_id: int) -> Known:
+def known(session: Session, instance_id: int, reader_id: int | None = None) -> Known:
     """The newest verdict comes with its rules: failed ones first, then passed, then unchecked."""
-    found = session.execute(_KNOWN, {"instance_id": instance_id}).one()
-    snippet, verdict, answers, evidence, verdict_read, text_read = found
+    found = session.execute(_KNOWN, {"instance_id": instance_id, "person_id": reader_id}).one()
+    snippet, verdict, answers, evidence, verdict_read, text_read, draft = found
     order = {"no": 0, "yes": 1}
     rules = sorted(
         (RuleShape.model_validate(one) for one in answers or ()),  # an invalid verdict has none
@@ -115,7 +121,7 @@ def known(session: Session, instance_id: int) -> Known:
         VerdictShape.model_validate({**columns_of(verdict), "rules": rules, **mended}) if verdict else None
     )
     shapes = [EvidenceShape.model_validate(one) for one in evidence or ()]
-    return Known(snippet, shape, shapes, is_mended=text_read == REPAIRED)
+    return Known(snippet, shape, shapes, text_read == REPAIRED, draft)
 
 
 class Reading(NamedTuple):
@@ -128,6 +134,7 @@ class Reading(NamedTuple):
     verdict: VerdictShape | None
     evidence: list[EvidenceShape]
     is_mended: bool
+    draft: Draft | None
 
     @property
     def warnings(self) -> list[WarningShape]:
@@ -138,14 +145,16 @@ def raw_code_of(snippet: Snippet | None) -> RawCode | None:
     return RawCode(snippet.code, snippet.comment) if snippet else None
 
 
-def reading(session: Session, row: Instance, decision: Decision | None = None) -> Reading:
-    """The instance as it is; of one's own decision: as one left it."""
+def reading(
+    session: Session, row: Instance, decision: Decision | None = None, reader_id: int | None = None
+) -> Reading:
+    """The instance as it is, with what its reader has typed; of one's own decision: as one left it."""
     number = row.revision if decision is None else revision_left_by(decision)
     return Reading(
         row,
         text_at(session, row, number),
         text_of_revision(session, row.id, 0) if number else None,
-        *known(session, row.id),
+        *known(session, row.id, reader_id),
     )
 
 

@@ -103,11 +103,30 @@ def _last_answer(person_id: _Id) -> ColumnElement[int]:
     )
 
 
+class OpenLease(NamedTuple):
+    instance: Instance
+    lease: Lease
+
+
+_OPEN_LEASES = (
+    select(Instance, Lease)
+    .join(Lease, Lease.instance_id == Instance.id)
+    .where(
+        Lease.person_id == _PERSON,
+        Lease.stream == Stream.WORK,
+        Lease.expires_at > func.now(),
+        *_waiting(_PROJECT),
+    )
+    .order_by(Lease.leased_at, Lease.id)
+)
+
+
 _READER = (
     select(
         ReaderLanguages.languages,
         ReviewPolicy.skips_return,
         select(Instance.id).where(*_waiting(_PROJECT), Instance.assigned_to == _PERSON).exists(),
+        _OPEN_LEASES.with_only_columns(Lease.id).order_by(None).exists(),
     )
     .select_from(Project)
     .outerjoin(ReviewPolicy, ReviewPolicy.project_id == Project.id)
@@ -122,8 +141,8 @@ _READER = (
 def reader_of(session: Session, project_id: int, person_id: int) -> Reader:
     """What is special about somebody who asks for something to read."""
     found = session.execute(_READER, {"project_id": project_id, "person_id": person_id}).one()
-    languages, skips_return, has_own = found
-    return Reader(person_id, languages or (), bool(skips_return), has_own)
+    languages, skips_return, has_own, holds = found
+    return Reader(person_id, languages or (), bool(skips_return), has_own, holds)
 
 
 MOST_FOUND = 1_000  # instances with a word: so many are sorted, more are met soon enough along the queue
@@ -174,24 +193,6 @@ def _wanted(session: Session, project_id: int, filters: Filters) -> list[ColumnE
         if len(numbers) <= MOST_FOUND:
             return [Instance.id == func.any(numbers)]
     return matching(filters)
-
-
-class OpenLease(NamedTuple):
-    instance: Instance
-    lease: Lease
-
-
-_OPEN_LEASES = (
-    select(Instance, Lease)
-    .join(Lease, Lease.instance_id == Instance.id)
-    .where(
-        Lease.person_id == _PERSON,
-        Lease.stream == Stream.WORK,
-        Lease.expires_at > func.now(),
-        *_waiting(_PROJECT),
-    )
-    .order_by(Lease.leased_at, Lease.id)
-)
 
 
 def open_leases(session: Session, project_id: int, person_id: int) -> list[OpenLease]:

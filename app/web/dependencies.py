@@ -46,11 +46,15 @@ DbSession = Annotated[Session, Depends(open_session, scope="function")]
 
 
 def signed_in(request: Request, session: DbSession) -> SignedIn | None:
-    """Whoever holds the session cookie, if anybody; for pages that anybody may open."""
+    """Whoever holds the session cookie, if anybody; for pages that anybody may open.
+
+    The projects that they may see are kept for the project switcher.
+    """
     cookie = request.cookies.get(SESSION_COOKIE)
     found = session_of(session, cookie) if cookie else None
     if found is not None:
         request.state.person, request.state.sign_in = found
+        request.state.projects = seen_projects(session, Caller(found.person, Scope.ADMIN))
     return found
 
 
@@ -87,22 +91,13 @@ async def page_caller(person: CurrentPerson) -> Caller:
 PageCaller = Annotated[Caller, Depends(page_caller)]
 
 
-def projects_of_page(request: Request, session: DbSession, caller: PageCaller) -> list[SeenProject]:
-    """Every project the person may see; kept for the project switcher."""
-    request.state.projects = seen_projects(session, caller)
-    return request.state.projects
-
-
-ProjectsOfPage = Annotated[list[SeenProject], Depends(projects_of_page)]
-
-
 async def seen_project(
     request: Request,
     found: CurrentSignIn,
-    seen: ProjectsOfPage,
     wanted: Annotated[str | None, Query(alias="project", include_in_schema=False)] = None,
 ) -> SeenProject | None:
     """The project in the address, else the one looked at last, else the first. What is looked at is kept."""
+    seen: list[SeenProject] = request.state.projects
     if not seen:
         return None
     if wanted is not None:

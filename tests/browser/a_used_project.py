@@ -112,6 +112,7 @@ def use(session: Session, project: Project, person: Person) -> Ids:
         "audit_id": audits,
         "/adjudication/audits/{audit_id}/{instance_id}": [_disputed_draw(session, audits[0])],
         "/prompts/{kind}/{task}/tries/{run_id}": [f"/prompts/generate/generation/tries/{try_id}"],
+        "/runs/{run_id}/reparse": [f"/runs/{runs[0]}/reparse"],
         "/quality/replays/{run_id}": [f"/quality/replays/{replay}"],
         "bulk_action_id": [bulk.id],
         "call_id": [call_id],
