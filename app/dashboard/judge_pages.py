@@ -13,6 +13,7 @@ from app.dashboard.progress import Period
 from app.dashboard.quality_pages import PERIODS, AskedPeriod
 from app.dashboard.replay import MOST_FLIPS, MOST_REPLAYED, Replay, Weight, beside, checked_weights, replay
 from app.engine.runs import progress_of
+from app.pipeline import Task
 from app.web.dependencies import CurrentProject, DbSession, require_role
 from app.web.templating import render
 
@@ -47,16 +48,30 @@ def judge_page(
 
 @router.get("/quality/replay", dependencies=[require_role("admin")])
 def replay_page(request: Request, session: DbSession, project: CurrentProject) -> HTMLResponse:
-    """The rules as `?rule.NAME=advisory`: a question, so that it has an address and changes nothing."""
+    """The rules as `?rule.NAME=advisory`: a question, so that it has an address and changes nothing.
+
+    A rule that no stored answer is about cannot be replayed so; the page names it. `rules` and `prompt` are what
+    the form for another judge begins with.
+    """
     asked = {name[5:]: value for name, value in request.query_params.items() if name.startswith("rule.")}
     stored = judged.for_replay(session, project.id, MOST_REPLAYED)
     known = known_rules(stored)
-    weights = known | checked_weights(asked, list(known))
+    unanswered = sorted(name for name, weight in asked.items() if name not in known and weight != "retired")
+    weights = known | checked_weights(
+        {name: weight for name, weight in asked.items() if name in known}, list(known)
+    )
     return render(
         request,
         "dashboard/replay.html",
         known=known,
+        unanswered=unanswered,
         weights=weights,
+        versions_of_rules=judged.versions_to_try(session, project.id, "rules"),
+        versions_of_prompts={
+            task: judged.versions_to_try(session, project.id, f"judge/{task}") for task in Task
+        },
+        rules=request.query_params.get("rules", ""),
+        prompt=request.query_params.get("prompt", ""),
         choices=list(Weight),
         stored=stored,
         found=replay(stored, weights) if asked and stored else None,

@@ -27,6 +27,7 @@ from app.storage.tables import (
     Template,
     VerdictRow,
 )
+from app.storage.versions import versions_of
 
 
 class Kind(NamedTuple):
@@ -194,6 +195,11 @@ def replay_run(session: Session, project_id: int, run_id: int) -> Run:
     if found is None or found.project_id != project_id or found.kind != RunKind.REPLAY:
         raise NotFound(f"there is no replay {run_id} in this project")
     return found
+
+
+def versions_to_try(session: Session, project_id: int, name: str) -> list[int]:
+    """Of the rules or a prompt of the judge, the newest first."""
+    return [one.row.version for one in versions_of(session, project_id, name)]
 
 
 def replay_runs(session: Session, project_id: int, most: int) -> list[Run]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.discrimination import replaying
 from app.discrimination.replaying import MOST, USUAL, Wanted
+from app.pipeline import Task
 from app.web.dependencies import AdminProject, ApiCaller, DbSession
 from app.web.idempotency import api_router
 
@@ -24,6 +25,18 @@ class ReplayRunRequest(BaseModel):
     most: int = Field(USUAL, ge=1, le=MOST, description="The newest so many decided instances")
     budget_usd: float | None = Field(
         None, description="The most it may cost; without it no cap", examples=[1]
+    )
+    rules: str | None = Field(
+        None,
+        max_length=20,
+        description="A version of the rules to judge by, or `shipped`; without it those in force",
+        examples=["3"],
+    )
+    prompts: dict[Task, Annotated[str, Field(max_length=20)]] = Field(
+        default={},
+        description="A version of the judge's prompt of some tasks, or `shipped`; without rules only instances of"
+        " these tasks are judged",
+        examples=[{"generation": "2"}],
     )
 
 

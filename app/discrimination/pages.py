@@ -1,11 +1,13 @@
 """Replays by another judge. The rules have pages of their own."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Response
 
 from app.discrimination import replaying
 from app.errors import InvalidInput
+from app.pipeline import Task
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
 from app.web.formats import usd
@@ -21,22 +23,36 @@ def start_replay(
     discriminator: Annotated[str, Form(max_length=200)] = "",
     most: Annotated[str, Form(max_length=20)] = "",
     budget_usd: Annotated[str, Form(max_length=20)] = "",
+    rules: Annotated[str, Form(max_length=20)] = "",
+    prompt: Annotated[str, Form(max_length=40)] = "",
     estimate: Annotated[str, Form(max_length=5)] = "",
 ) -> Response:
-    """With `estimate` only say what it would cost; the page of the replay shows it."""
+    """With `estimate` only say what it would cost; the page of the replay shows it. `prompt`: `TASK:VERSION`."""
     wanted = replaying.Wanted(
         discriminator.strip(),
         int(_number(most, "most") or replaying.USUAL),
         _number(budget_usd, "budget_usd"),
+        rules or None,
+        _prompts(prompt),
     )
     if estimate:
         found = replaying.estimate(session, project, wanted)
         cost = "an unknown price" if found.cost_micro is None else f"about {usd(found.cost_micro)}"
         return see_other(
-            "/quality/replay", f"{found.instances:,} instances by {wanted.discriminator}: {cost}."
+            f"/quality/replay?{urlencode({'rules': rules, 'prompt': prompt})}#other",
+            f"{found.instances:,} instances by {wanted.discriminator}: {cost}.",
         )
     run = replaying.start_replay(session, project, wanted, person)
     return see_other(f"/quality/replays/{run.id}", "The replay is started.")
+
+
+def _prompts(asked: str) -> dict[Task, str]:
+    if not asked:
+        return {}
+    task, _, version = asked.partition(":")
+    if task not in tuple(Task) or not version:
+        raise InvalidInput(f"“{asked}” is no version of a prompt: give it as generation:2", "prompt")
+    return {Task(task): version}
 
 
 def _number(text: str, field: str) -> float | None:

@@ -4,18 +4,20 @@ What is judged is the text that the first judge saw, with the same cases beside 
 rules and the prompt as far as others are in force now, or asked for. Neither the instance nor its verdict is touched.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
-from app.discrimination import queries
+from app.discrimination import prompts, queries, service
 from app.discrimination.basis import Bases, shipped
 from app.discrimination.opinion import overall
 from app.discrimination.prompts import Judged
 from app.discrimination.queries import TEXTS
+from app.discrimination.rulebook import sets_of
 from app.engine.handlers import Ending
 from app.engine.items import add_items
 from app.engine.money import checked_budget, rate_of
@@ -27,8 +29,8 @@ from app.prompting.prompt import Answered, Prompt
 from app.prompting.template import Template
 from app.settings import settings
 from app.storage.bank import Bank
-from app.storage.decided import decided, has_served
 from app.storage.frozen import freeze, freeze_in_force
+from app.storage.replayed import replayable
 from app.storage.tables import (
     Call,
     Instance,
@@ -40,6 +42,7 @@ from app.storage.tables import (
     VerdictRow,
     WorkItem,
 )
+from app.storage.versions import chosen
 
 MOST = 10_000
 USUAL = 2_000
@@ -50,11 +53,21 @@ _VERDICT_TOKENS = 450  # about a sentence of reason for each rule
 
 
 class Wanted(NamedTuple):
-    """Which judge is tried on the newest `most` decided instances."""
+    """Which judge is tried on the newest `most` decided instances.
+
+    It judges by the rules and prompts in force, or by a version of the `rules`, or of the `prompts` of some tasks:
+    a number or `shipped`. Where only prompts are tried, only instances of their tasks are judged.
+    """
 
     discriminator: str
     most: int = USUAL
     budget_usd: float | None = None
+    rules: str | None = None
+    prompts: Mapping[Task, str] = MappingProxyType({})
+
+    @property
+    def tasks(self) -> Sequence[Task]:
+        return list(Task) if self.rules or not self.prompts else list(self.prompts)
 
 
 class Estimate(NamedTuple):
@@ -67,7 +80,8 @@ class Estimate(NamedTuple):
 def estimate(session: Session, project: Project, wanted: Wanted) -> Estimate:
     """What the replay would probably cost if nothing of it had been asked before. Raises as `start_replay` does."""
     _check(wanted)
-    found = _decided_instances(session, project.id, wanted.most)
+    _tried(session, project, wanted)
+    found = _decided_instances(session, project.id, wanted)
     rate = rate_of(session, wanted.discriminator)
     if rate is None:
         return Estimate(len(found), None)
@@ -86,13 +100,11 @@ def start_replay(
     project: Project,
     wanted: Wanted,
     person: Person | None,
-    instead: Sequence[Template] = (),
 ) -> Run:
     """Open a run that asks the judge. What was asked before, and answered, costs nothing again.
 
-    It judges by the prompts and rules that are in force now, or by those `instead` of the same names.
-
-    Raises InvalidInput naming the field, and Conflict where nothing is decided that could be replayed.
+    Raises InvalidInput naming the field, NotFound for a version that is none, and Conflict where nothing is decided
+    that could be replayed.
     """
     budget_micro = _check(wanted)
     if budget_micro is not None and rate_of(session, wanted.discriminator) is None:
@@ -100,22 +112,40 @@ def start_replay(
             f'the price of "{wanted.discriminator}" is unknown: set it, or start without a budget',
             "budget_usd",
         )
-    found = _decided_instances(session, project.id, wanted.most)
+    tried = _tried(session, project, wanted)
+    found = _decided_instances(session, project.id, wanted)
     if not found:
         raise Conflict(
             "nothing to replay: no instance with a verdict is decided by people that never served as an example"
         )
     person_id = person.id if person else None
-    params = {"discriminator": wanted.discriminator, "count": len(found)}
+    params = {"discriminator": wanted.discriminator, "count": len(found)} | _named(wanted)
     run = open_run(
         session, project.id, person_id, RunKind.REPLAY, params, total=len(found), budget_micro=budget_micro
     )
-    freeze(session, run.id, instead)
+    freeze(session, run.id, tried)
     freeze_in_force(session, run, shipped())
     session.execute(insert(ReplayVerdict), [one | {"run_id": run.id} for one in found])
     add_items(session, run, Stage.REPLAY, [one["instance_id"] for one in found])
     log(session, person_id, "replay started", f"run {run.id}", params, project_id=project.id)
     return run
+
+
+def _tried(session: Session, project: Project, wanted: Wanted) -> list[Template]:
+    """The rule sets and prompts that are tried instead of those in force. Raises NotFound."""
+    found: list[Template] = []
+    if wanted.rules:
+        rules = service.shown(session, project, wanted.rules)
+        found += sets_of(rules.book, rules.key)
+    for task, key in wanted.prompts.items():
+        found.append(chosen(session, project.id, prompts.template(task), key).template)
+    return found
+
+
+def _named(wanted: Wanted) -> dict[str, Any]:
+    """What is tried, as a run's page says it."""
+    tried = {"rules": wanted.rules, "prompts": dict(wanted.prompts)}
+    return {name: value for name, value in tried.items() if value}
 
 
 def _check(wanted: Wanted) -> int | None:
@@ -131,16 +161,8 @@ def _check(wanted: Wanted) -> int | None:
     return checked_budget(wanted.budget_usd)
 
 
-def _decided_instances(session: Session, project_id: int, most: int) -> list[dict[str, Any]]:
-    word = decided(project_id)
-    query = (
-        select(word.c.instance_id, word.c.verdict_id, word.c.is_good)
-        .join(Instance, Instance.id == word.c.instance_id)
-        .join(VerdictRow, VerdictRow.id == word.c.verdict_id)
-        .where(VerdictRow.overall != Verdict.INVALID, ~has_served())
-        .order_by(word.c.id.desc())
-        .limit(most)
-    )
+def _decided_instances(session: Session, project_id: int, wanted: Wanted) -> list[dict[str, Any]]:
+    query = replayable(project_id, Instance.task.in_(wanted.tasks)).limit(wanted.most)
     return [dict(row) for row in session.execute(query).mappings()]
 
 

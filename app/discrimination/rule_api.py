@@ -70,6 +70,7 @@ class Switch(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: int | None = Field(ge=1, le=10**9, description="Null: back to what is shipped", examples=[3])
+    without_replay: bool = Field(False, description="Though nobody has replayed it on what people decided")
 
 
 @router.get("/projects/{project}/rules")
@@ -122,9 +123,11 @@ def save_rules(
 def switch_rules(
     session: DbSession, project: AdminProject, caller: ApiCaller, asked: Annotated[Switch, Body()]
 ) -> RulesShape:
-    """From now on runs start with this version. 409 where they do already."""
+    """From now on runs start with this version. 409 where they do already, or where it was never replayed."""
     key = "shipped" if asked.version is None else str(asked.version)
-    return _shape(service.switch_rules(session, project, key, caller.person.id))
+    return _shape(
+        service.switch_rules(session, project, key, caller.person.id, without_replay=asked.without_replay)
+    )
 
 
 def _entry(shape: RuleShape, known: list[Rulebook]) -> Entry:

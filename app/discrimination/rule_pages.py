@@ -3,6 +3,7 @@ without JavaScript."""
 
 import json
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
@@ -14,10 +15,11 @@ from app.discrimination import prompts, rule_trial, rulebook, service
 from app.discrimination.mechanical import CHECKS, EVIDENCE
 from app.discrimination.rubric import CheckedBy, Rule, by_a_model
 from app.discrimination.rule_forms import RuleForm, form_of, rule_of
-from app.discrimination.rulebook import entry_of, in_words, rules_in
+from app.discrimination.rulebook import entry_of, in_words, rules_in, weight_of
 from app.discrimination.service import Shown
 from app.errors import InvalidInput, NotFound
 from app.pipeline import Role, Task
+from app.storage.replayed import needs_replay
 from app.storage.tables import Project
 from app.web.dependencies import CurrentPerson, CurrentProject, CurrentRole, DbSession, require_role
 from app.web.flash import see_other
@@ -40,7 +42,7 @@ def rules_page(
     version: Version = None,
 ) -> HTMLResponse:
     """The newest version unless the address names another: it may wait to be put in force."""
-    found = service.shown(session, project, version)
+    found, force = service.shown(session, project, version), service.rules_in_force(session, project)
     rules = rules_in(found.book, task)
     return render(
         request,
@@ -48,7 +50,9 @@ def rules_page(
         tasks=list(Task),
         task=task,
         shown=found,
-        force=service.rules_in_force(session, project),
+        force=force,
+        to_replay=needs_replay(session, project.id, service.to_replay(force, found)),
+        weights=urlencode({f"rule.{one.rule.rule}": weight_of(one) for one in found.book}),
         rules=rules,
         retired=[one.rule for one in found.book if one.retired and task in one.rule.tasks],
         set_hash=service.hashes_of(found.book)[task],
@@ -81,8 +85,9 @@ def switch(
     person: CurrentPerson,
     version: FormVersion,
     task: Annotated[Task, Form()] = Task.SUMMARIZATION,
+    without_replay: Annotated[bool, Form()] = False,
 ) -> Response:
-    found = service.switch_rules(session, project, version, person.id)
+    found = service.switch_rules(session, project, version, person.id, without_replay=without_replay)
     return see_other(
         f"/rules?task={task}&version={found.key}",
         f"In force: {found.label} of the rules. Runs that have started keep theirs.",

@@ -70,6 +70,13 @@ def entry_of(book: Rulebook, rule: str) -> Entry:
     return found
 
 
+def weight_of(entry: Entry) -> str:
+    """How much a rule counts, as replays from stored answers name it."""
+    if entry.retired:
+        return "retired"
+    return "required" if entry.rule.required else "advisory"
+
+
 def in_words(book: Rulebook) -> str:
     """A book as people compare it: a paragraph for each rule."""
     return "\n\n".join(_words_of(one) for one in book)

@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 from app.accounts.log import log
 from app.discrimination import rulebook
 from app.discrimination.rubric import Rule
-from app.discrimination.rulebook import NAME, SHIPPED_BOOK, Rulebook, book_of, book_text, sets_of
+from app.discrimination.rulebook import NAME, SHIPPED_BOOK, Rulebook, book_of, book_text, rules_in, sets_of
 from app.errors import Conflict
 from app.pipeline import Task
+from app.storage.replayed import WITHOUT, demand_replay
 from app.storage.tables import Project
 from app.storage.versions import (
     Chosen,
@@ -110,12 +111,19 @@ def save_book(
     return _shown(as_chosen(Written(row, None).template, SHIPPED_BOOK, force))
 
 
-def switch_rules(session: Session, project: Project, key: str, person_id: int | None) -> Shown:
-    """From now on runs start with this version of the rules. Raises NotFound, Conflict where they do already."""
+def switch_rules(
+    session: Session, project: Project, key: str, person_id: int | None, *, without_replay: bool = False
+) -> Shown:
+    """From now on runs start with this version of the rules.
+
+    Raises NotFound, and Conflict where they do already, or where it asks what was never replayed.
+    """
     hold_project(session, project.id)
     before, wanted = rules_in_force(session, project), shown(session, project, key)
     if wanted.is_in_force:
         raise Conflict(f"the rules in force are {wanted.label} already")
+    if not without_replay:
+        demand_replay(session, project.id, f"{wanted.label} of the rules", to_replay(before, wanted))
     if wanted.version is None:
         back_to_shipped(session, project.id, [NAME, *(f"rules/{task}" for task in Task)])
     else:
@@ -126,10 +134,30 @@ def switch_rules(session: Session, project: Project, key: str, person_id: int | 
         person_id,
         "rules switched",
         wanted.label,
-        {"before": before.label, "after": wanted.label, "hash": wanted.content_hash},
+        {"before": before.label, "after": wanted.label, "hash": wanted.content_hash}
+        | ({WITHOUT: True} if without_replay else {}),
         project_id=project.id,
     )
     return rules_in_force(session, project)
+
+
+def to_replay(before: Shown, wanted: Shown) -> list[str]:
+    """The hashes of the tasks' sets that ask something that is not asked now.
+
+    Other weights need no judge: stored answers say what they would have done. The shipped rules can always come back.
+    """
+    if wanted.version is None:
+        return []
+    return [
+        one.content_hash
+        for task, one in zip(Task, sets_of(wanted.book, ""), strict=True)
+        if not _questions(wanted.book, task) <= _questions(before.book, task)
+    ]
+
+
+def _questions(book: Rulebook, task: Task) -> set[Rule]:
+    """What is asked, however it counts."""
+    return {rule._replace(required=True, version=0, tasks=()) for rule in rules_in(book, task)}
 
 
 def hashes_of(book: Rulebook) -> Mapping[Task, str]:

@@ -57,6 +57,9 @@ class PromptSwitch(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: int | None = Field(ge=1, le=10**9, description="Null: back to what is shipped", examples=[2])
+    without_replay: bool = Field(
+        False, description="Though nobody has replayed a judge's prompt on what people decided"
+    )
 
 
 class TryRequest(BaseModel):
@@ -151,8 +154,20 @@ def switch_prompt(
     task: Task,
     asked: Annotated[PromptSwitch, Body()],
 ) -> PromptShape:
-    """From now on runs start with this version; runs that have started keep theirs. 409 where they do already."""
-    return _shape(service.switch_prompt(session, project, desk, task, _key(asked.version), caller.person.id))
+    """From now on runs start with this version; runs that have started keep theirs.
+
+    409 where they do already, or for a judge's prompt that was never replayed.
+    """
+    found = service.switch_prompt(
+        session,
+        project,
+        desk,
+        task,
+        _key(asked.version),
+        caller.person.id,
+        without_replay=asked.without_replay,
+    )
+    return _shape(found)
 
 
 @router.post("/projects/{project}/prompts/{kind}/{task}/tries", status_code=202)

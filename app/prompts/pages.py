@@ -16,6 +16,7 @@ from app.prompting.trying import Subject
 from app.prompts import queries, service
 from app.prompts.asking import AskedDesk, GivenDesks
 from app.prompts.desks import Desk
+from app.storage.replayed import needs_replay
 from app.storage.tables import Project
 from app.storage.versions import Chosen, chosen_in_force, versions_of
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
@@ -64,6 +65,7 @@ def prompt_page(
         "prompts/prompt.html",
         **_context(session, project, desk, task, found),
         **_preview(session, project, desk, task, found.template, person.id, subject),
+        to_replay=needs_replay(session, project.id, service.to_replay(desk, found)),
         tries=queries.tries_of(session, project.id, found.template.name, _TRIES_SHOWN),
         schema=desk.schema(session, project.id, task),
     )
@@ -147,8 +149,11 @@ def switch(
     desk: AskedDesk,
     task: Task,
     version: Annotated[str, Form(max_length=20)],
+    without_replay: Annotated[bool, Form()] = False,
 ) -> Response:
-    found = service.switch_prompt(session, project, desk, task, version, person.id)
+    found = service.switch_prompt(
+        session, project, desk, task, version, person.id, without_replay=without_replay
+    )
     return see_other(
         f"{_address(desk, task)}?version={found.key}",
         f"In force: {found.label} of {found.template.name}. Runs that have started keep theirs.",

@@ -18,6 +18,7 @@ from app.prompts import queries
 from app.prompts.desks import Desk
 from app.settings import settings
 from app.storage.frozen import freeze, freeze_in_force
+from app.storage.replayed import WITHOUT, demand_replay
 from app.storage.tables import Call, Project, Run, WorkItem
 from app.storage.versions import (
     Chosen,
@@ -101,22 +102,41 @@ def save_prompt(
 
 
 def switch_prompt(
-    session: Session, project: Project, desk: Desk, task: Task, key: str, person_id: int | None
+    session: Session,
+    project: Project,
+    desk: Desk,
+    task: Task,
+    key: str,
+    person_id: int | None,
+    *,
+    without_replay: bool = False,
 ) -> Chosen:
-    """From now on runs start with this version. Raises NotFound, Conflict where they do already."""
+    """From now on runs start with this version.
+
+    Raises NotFound, and Conflict where they do already, or for a judge's prompt that was never replayed.
+    """
     shipped = desk.shipped(task)
     hold_project(session, project.id)
     before = chosen_in_force(session, project.id, shipped)
     wanted = chosen(session, project.id, shipped, key)
     if wanted.is_in_force:
         raise Conflict(f"{wanted.label} of {shipped.name} is in force already")
+    if not without_replay:
+        demand_replay(session, project.id, f"{wanted.label} of {shipped.name}", to_replay(desk, wanted))
     if wanted.version is None:
         back_to_shipped(session, project.id, [shipped.name])
     else:
         put_in_force(session, project.id, [wanted.template])
     detail = {"before": before.label, "after": wanted.label, "hash": wanted.template.content_hash}
+    detail |= {WITHOUT: True} if without_replay else {}
     log(session, person_id, "prompt switched", shipped.name, detail, project_id=project.id)
     return wanted._replace(is_in_force=True)
+
+
+def to_replay(desk: Desk, wanted: Chosen) -> list[str]:
+    """A judge's prompt is tried on what people decided first; the shipped one can always come back."""
+    is_judges = desk.asks == "discriminator" and wanted.version is not None
+    return [wanted.template.content_hash] if is_judges else []
 
 
 # --- looking at one on real material ----------------------------------------------------------------------
