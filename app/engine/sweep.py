@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.engine.calls import mark_lost_calls
 from app.engine.goals import steer
-from app.engine.items import release_expired
+from app.engine.items import in_state, release_expired
 from app.engine.runs import cancel_stragglers, complete_runs, note
 from app.pipeline import UNFINISHED_RUNS, ItemState, RunState, Stage
 from app.queue import doorbell_for, enqueue_after_commit
@@ -109,7 +109,7 @@ def stages_with_due_items(session: Session) -> list[Stage]:
     for stage in Stage:
         due = exists().where(
             WorkItem.stage == stage,
-            WorkItem.state == ItemState.PENDING,
+            in_state(ItemState.PENDING),
             WorkItem.next_attempt_at <= func.now(),
             Run.id == WorkItem.run_id,
             Run.state.in_((RunState.QUEUED, RunState.RUNNING)),
