@@ -12,6 +12,7 @@ from app.review.shapes import InstanceRow
 from app.storage.tables import Decision, Instance, Snippet
 
 MOST_COUNTED = 10_000  # a count that people only glance at stops here
+MOST_COUNTED_WITH_A_WORD = 1_000  # each is looked at for the word
 
 
 class Filters(NamedTuple):
@@ -149,12 +150,21 @@ def rows_of(session: Session, ids: Select[int]) -> list[InstanceRow]:
     return [InstanceRow.model_validate(row) for row in session.execute(query)]
 
 
-def count_of(session: Session, project_id: int, filters: Filters, blind: Sequence[int] = ()) -> int:
-    """How many instances match, at most MOST_COUNTED + 1. `blind`: as for `instance_rows`."""
+class Counted(NamedTuple):
+    """Exact, or only that there are more."""
+
+    rows: int
+    are_more: bool
+
+
+def count_of(session: Session, project_id: int, filters: Filters, blind: Sequence[int] = ()) -> Counted:
+    """How many instances match, counted up to a bound. `blind`: as for `instance_rows`."""
     without = _untold(filters, blind)
+    most = MOST_COUNTED_WITH_A_WORD if filters.q else MOST_COUNTED
     if filters.q:
-        found = ids_matching(session, project_id, filters, limit=MOST_COUNTED + 1, without=without)
+        found = ids_matching(session, project_id, filters, limit=most + 1, without=without)
     else:  # any of them will do: in order, Postgres walks past all that do not match
-        found = ids_matching(session, project_id, filters, without=without).limit(MOST_COUNTED + 1)
+        found = ids_matching(session, project_id, filters, without=without).limit(most + 1)
     some = found.subquery()
-    return session.scalar(select(func.count()).select_from(some)) or 0
+    rows = session.scalar(select(func.count()).select_from(some)) or 0
+    return Counted(min(rows, most), rows > most)

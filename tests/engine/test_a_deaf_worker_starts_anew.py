@@ -21,14 +21,15 @@ def _silently(_: str) -> None: ...
 @pytest.fixture
 def worker(servers: tuple[str, str], sessions: object) -> Iterator[subprocess.Popen[bytes]]:
     """A worker without a clock, as soon as it listens."""
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "workers.tasks", "worker", "--queues", "llm", "-c", "1"],
-        cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": servers[0], "REDIS_URL": servers[1], "WATCHDOG_S": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     with Redis.from_url(servers[1]) as redis:
+        redis.flushdb()  # other tests have rung, and what they left would be heard
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "workers.tasks", "worker", "--queues", "llm", "-c", "1"],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": servers[0], "REDIS_URL": servers[1], "WATCHDOG_S": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         deadline = time.monotonic() + 30
         while not redis.client_list(_type="normal") or not redis.exists("_kombu.binding.llm"):
             assert time.monotonic() < deadline
