@@ -129,6 +129,26 @@ def bench(
     os.execv(sys.executable, [sys.executable, "-m", f"benchmarks.{name}", *options])
 
 
+@cli.command()
+def exhibits(
+    *,
+    package: Annotated[
+        list[str] | None, typer.Option(help="an installed package, beside the standard library; repeatable")
+    ] = None,
+    count: Annotated[int, typer.Option(min=0, max=100, help="exhibits of each task")] = 10,
+    seed: Annotated[int, typer.Option(help="draws the exhibits and their bugs")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="functions at most")] = None,
+) -> None:
+    """Show what the offline teacher and judge make of installed Python code: shares, and exhibits to read.
+
+    Nothing is stored. It is other people's code: look before you pass it on.
+    """
+    from app.runtime.exhibits import PACKAGES, collect, folders, in_words
+
+    for line in in_words(collect(folders(package or PACKAGES), count, seed, limit)):
+        print(line)
+
+
 @cli.command(hidden=True)
 def demo() -> None:
     """Load the demo project; `up` does this in the background."""

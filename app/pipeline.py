@@ -14,6 +14,14 @@ class Task(StrEnum):
     REPAIR = "repair"
 
 
+class Granularity(StrEnum):
+    """How much a summary says."""
+
+    LINE = "line"
+    PARAGRAPH = "paragraph"
+    STEPS = "steps"
+
+
 class RunKind(StrEnum):
     INGEST = "ingest"
     IMPORT = "import"

@@ -1,6 +1,7 @@
-"""A Python function without its docstring, so that the comment is not given away twice. Pure."""
+"""A function's comment apart from its code: cut out of Python, and its prose without markup. Pure."""
 
 import ast
+import re
 import textwrap
 
 from app.code.syntax import python_lines, python_tree
@@ -45,3 +46,34 @@ def _offset(lines: list[str], line: int, column: int) -> int:
     """The place in the text of a line from 1 and a column in UTF-8 bytes."""
     before = sum(len(text) for text in lines[: line - 1])
     return before + len(lines[line - 1].encode()[:column].decode())
+
+
+# What begins a part that is no prose: fields, sections, examples, tables of parameters.
+_NO_PROSE = re.compile(
+    r"\s*(?:[:@](?:param|parameter|arg|type|returns?|rtype|raises?|throws|exception|see|since|var|author|version)\b"
+    r"|(?:args|arguments|parameters|params|returns?|yields?|raises|exceptions|examples?|usage|notes?|see also|attributes"
+    r"|references|warnings?|todo)\s*:{1,2}\s*$|(?:parameters|returns?|raises|yields?|examples?|notes?|see also)\s*\n\s*[-=~]{3,}"
+    r"|(?:some |for )?examples?\b[^.\n]*:\s*$|>>>|\.\. |[-=~*+|]{4,}|<(?:pre|p|ul|table)\b)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ROLE = re.compile(r":(?:[a-z]+:)?[a-z]+:`~?!?([^`<]*?)\s*(?:<[^`>]*>)?`")
+_LITERAL = re.compile(r"``([^`]+)``")
+
+
+def prose(comment: str) -> str:
+    """What a comment says in sentences: paragraphs up to the first field, section or example, without Sphinx's marks.
+
+    "" where it begins with one of these.
+    """
+    paragraphs: list[str] = []
+    for paragraph in re.split(r"\n\s*\n", textwrap.dedent(comment).strip()):
+        lines = paragraph.splitlines()
+        kept = next((n for n, _ in enumerate(lines) if _NO_PROSE.match("\n".join(lines[n:]))), len(lines))
+        if kept:
+            paragraphs.append(" ".join(" ".join(lines[:kept]).split()))
+        if kept < len(lines):
+            break
+        if paragraph.rstrip().endswith("::"):  # a block of code comes next
+            paragraphs[-1] = paragraphs[-1].rstrip(":") + ":"
+            break
+    return _LITERAL.sub(r"`\1`", _ROLE.sub(r"`\1`", "\n\n".join(paragraphs))).strip()

@@ -2,6 +2,9 @@
 
 import hashlib
 
+from app.code.docstrings import without_docstring
+from app.code.syntax import words_of
+
 
 def normalised(code: str) -> str:
     """`code` with every run of white space as one space, so that layout does not tell copies apart."""
@@ -11,3 +14,9 @@ def normalised(code: str) -> str:
 def fingerprint(code: str) -> str:
     """SHA-256 of the normalised code, 64 hexadecimal digits."""
     return hashlib.sha256(normalised(code).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def differ_in_comments_only(left: str, right: str, language: str) -> bool:
+    """Whether two pieces of code have the same words but for comments, docstrings and white space."""
+    one, other = (words_of(without_docstring(code, language), language) for code in (left, right))
+    return one == other

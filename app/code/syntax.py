@@ -6,8 +6,10 @@ piece is still whole; the frame that fits best decides.
 """
 
 import ast
+import io
 import re
 import textwrap
+import tokenize
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -129,3 +131,37 @@ def _in_words(node: Node) -> str:
         return f"{node.type} is missing"
     text = (node.text or b"").decode("utf-8", "replace").strip()
     return f"unexpected: {text.splitlines()[0][:60]}" if text else "unexpected end"
+
+
+def words_of(code: str, language: str) -> list[str]:
+    """The words of `code` in order, without comments and white space but Python's indentation.
+
+    Code that cannot be read at all comes back cut at white space.
+    """
+    if language == "python":
+        return _python_words(code)
+    before = "<?php " if language == "php" else ""
+    source = (before + code).encode("utf-8", "replace")
+    leaves = _leaves(Parser(grammar(language)).parse(source).root_node)
+    return [source[leaf.start_byte : leaf.end_byte].decode("utf-8", "replace") for leaf in leaves]
+
+
+def _leaves(root: Node) -> Iterator[Node]:
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if "comment" in node.type:
+            continue
+        if not node.children:
+            yield node
+        waiting.extend(reversed(node.children))
+
+
+def _python_words(code: str) -> list[str]:
+    apart = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING)
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(textwrap.dedent(code)).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return code.split()
+    layout = {tokenize.INDENT: "indent", tokenize.DEDENT: "dedent", tokenize.NEWLINE: "newline"}
+    return [layout.get(one.type, one.string) for one in tokens if one.type not in apart]

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from app.code.fingerprint import normalised
 from app.code.languages import LANGUAGES
+from app.code.sentences import sentence_count
 from app.discrimination.opinion import NOT_CHECKED, Answer, Said
 from app.discrimination.prompts import Judged
-from app.discrimination.sentences import sentence_count
 from app.pipeline import Finding
 
 _LEAST_GIVEN_AWAY = 20  # characters: shorter solutions occur in other text by chance

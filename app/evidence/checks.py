@@ -4,11 +4,9 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
-from pyflakes.checker import Checker
-from pyflakes.messages import UndefinedExport, UndefinedLocal, UndefinedName
-
 from app.code.languages import LANGUAGES
-from app.code.syntax import python_tree, syntax_faults
+from app.code.names import undefined_names
+from app.code.syntax import syntax_faults
 from app.pipeline import Finding, Task
 
 
@@ -103,21 +101,6 @@ def _names_resolve(subject: Subject) -> Found:
         return Found(Kind.NAMES_RESOLVE, Finding.FAIL, detail)
     detail = f"given in the information: {', '.join(unknown[:10])}" if unknown else "every name is defined"
     return Found(Kind.NAMES_RESOLVE, Finding.PASS, detail)
-
-
-def undefined_names(code: str) -> list[str]:
-    """Names that Python code uses and nothing in it defines or imports, in order of their first use.
-
-    Raises SyntaxError. A method's own parameters are names like any other: `self` needs no class around it.
-    """
-    try:
-        messages = Checker(python_tree(code), filename="solution").messages
-    except RecursionError as error:
-        raise SyntaxError("nested too deeply") from error
-    kinds = (UndefinedName, UndefinedLocal, UndefinedExport)
-    undefined = [message for message in messages if isinstance(message, kinds)]
-    undefined.sort(key=lambda message: (message.lineno, message.col))
-    return list(dict.fromkeys(str(message.message_args[0]) for message in undefined))
 
 
 def _licence_known(license_: str | None) -> Found:

@@ -52,6 +52,19 @@ class GenerationRequest(BaseModel):
         examples=["normal"],
     )
     seed: int = Field(0, description="Fixes every draw of the run", examples=[0])
+    candidates: int = Field(
+        1, description="Of each pick and task, before the next pick is used", examples=[1]
+    )
+    granularities: dict[str, float] = Field(
+        default={},
+        description="Of summaries, by share: line, paragraph, steps; without it all evenly",
+        examples=[{"line": 1, "paragraph": 2}],
+    )
+    targets: dict[str, float] = Field(
+        default={},
+        description="Of translations, by share; what a pick is in already goes to the others. Without it all evenly",
+        examples=[{"go": 1, "java": 1}],
+    )
 
 
 class StartedGeneration(BaseModel):

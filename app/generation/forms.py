@@ -32,6 +32,9 @@ class GenerationForm(BaseModel):
     budget_usd: str = Field(default="", max_length=20)
     priority: str = Field(default=Priority.NORMAL, max_length=20)
     seed: str = Field(default="", max_length=20)
+    candidates: str = Field(default="", max_length=20)  # empty: one
+    granularities: str = Field(default="", max_length=200)  # "line 1, paragraph 2"; empty: all evenly
+    targets: str = Field(default="", max_length=200)
 
     def share(self, task: Task) -> str:
         return str(getattr(self, task.value))
@@ -56,7 +59,19 @@ def asked(form: GenerationForm) -> Wanted:
         budget_usd=_number(form.budget_usd, "budget_usd") if form.budget_usd.strip() else None,
         priority=form.priority,
         seed=_whole(form.seed or "0", "seed"),
+        candidates=_whole(form.candidates or "1", "candidates"),
+        granularities=_named_shares(form.granularities, "granularities"),
+        targets=_named_shares(form.targets, "targets"),
     )
+
+
+def _named_shares(text: str, field: str) -> dict[str, float]:
+    """`go 2, java` is two parts of Go and one of Java."""
+    parts = [part.split() for part in text.split(",") if part.strip()]
+    crowded = next((part for part in parts if len(part) > 2), None)
+    if crowded:
+        raise InvalidInput(f"“{' '.join(crowded)}” is not a name and a number", field)
+    return {name.lower(): _number(share[0] if share else "1", field) for name, *share in parts}
 
 
 def _whole(text: str, field: str) -> int:

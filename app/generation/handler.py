@@ -68,7 +68,7 @@ class GenerationHandler:
         for item, call in answered:
             instance = instances[item.source_id]
             try:
-                text, marks = parsed(reply_of(call), Task(instance.task))
+                text, marks = parsed(reply_of(call), Task(instance.task), instance.language)
             except Unparsable as error:
                 endings.append(error)
                 continue

@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
+from app.code.fingerprint import differ_in_comments_only
 from app.errors import Unparsable
 from app.generation.prompts import KEYS
 from app.generation.tasks import BRIEFS
-from app.pipeline import Task
+from app.pipeline import LANGUAGES, Task
 from app.prompting.prompt import Reply
 from app.prompting.reading import Mark, named, plain_text, read_json, usable_text
 from app.prompting.untrusted import restored
@@ -29,11 +30,12 @@ class Parsed(NamedTuple):
     marks: tuple[Mark, ...]
 
 
-def parsed(reply: Reply, task: Task) -> Parsed:
+def parsed(reply: Reply, task: Task, language: str | None = None) -> Parsed:
     """The instance in `reply`.
 
     Raises Unparsable unless it has the four keys, as strings, with the asked task's name, an instruction and a
-    solution; a repair must hold buggy code, and the solution must differ from it. As `other_language` where
+    solution; a repair must hold buggy code, and the solution must differ from it: in `language`, if it is known,
+    in more than comments. As `other_language` where
     its prose is written in another script than English. Keys beyond the four are marked and left out.
     """
     found = read_json(usable_text(reply), KEYS)
@@ -48,7 +50,7 @@ def parsed(reply: Reply, task: Task) -> Parsed:
     for key in _PROSE.get(task, ("instruction",)):
         _refuse_other_script(getattr(instance, key), key)
     if task is Task.REPAIR:
-        _refuse_no_bug(instance)
+        _refuse_no_bug(instance, language)
     also = ((Mark.EXTRA, bool(extra)), (Mark.REWORDED, instance.task_name != BRIEFS[task].task_name))
     instance = instance._replace(task_name=BRIEFS[task].task_name, instruction=instance.instruction.strip())
     return Parsed(instance, (*found.marks, *marks, *(mark for mark, holds in also if holds)))
@@ -73,11 +75,13 @@ def _refuse_other_script(text: str, key: str) -> None:
         raise Unparsable(f"{key} is not in English", "other_language")
 
 
-def _refuse_no_bug(instance: Written) -> None:
+def _refuse_no_bug(instance: Written, language: str | None) -> None:
     if not instance.information.strip():
         raise Unparsable("information must hold the code with the bug")
     if _without_trailing_space(instance.information) == _without_trailing_space(instance.solution):
         raise Unparsable("the solution is the same as the code with the bug")
+    if language in LANGUAGES and differ_in_comments_only(instance.information, instance.solution, language):
+        raise Unparsable("the solution differs from the code with the bug in comments only")
 
 
 def _without_trailing_space(code: str) -> str:

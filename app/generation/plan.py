@@ -2,12 +2,15 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from app.generation.tasks import BUG_KINDS, target_languages
-from app.pipeline import LANGUAGES, Priority, Task
+from app.errors import InvalidInput
+from app.generation.tasks import BUG_KINDS
+from app.pipeline import LANGUAGES, Granularity, Priority, Task
+
+Name = TypeVar("Name", bound=str)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,20 @@ class Wanted:
     budget_usd: float | None = None
     priority: str = Priority.NORMAL
     seed: int = 0
+    candidates: int = 1  # of each pick and task, before the next pick
+    granularities: Mapping[str, float] = field(
+        default_factory=dict
+    )  # of summaries, by share; none: all evenly
+    targets: Mapping[str, float] = field(default_factory=dict)  # of translations, by share; none: all evenly
+
+
+class Mix(NamedTuple):
+    """What is drawn for the instances of a task, each by share."""
+
+    granularities: Mapping[str, float] = dict.fromkeys(Granularity, 1.0)  # of summaries
+    targets: Mapping[str, float] = dict.fromkeys(LANGUAGES, 1.0)  # of translations, but to the own language
+    candidates: int = 1  # of each pick and task, before the next pick
+    with_bugs: bool = True  # whether a kind of bug is named for each repair
 
 
 class Goal(NamedTuple):
@@ -56,10 +73,11 @@ class Planned(NamedTuple):
     candidate: int  # the how-manieth of this pick and task, from 0
     target_language: str | None
     bug: str | None
+    granularity: str | None = None
 
 
-def shares_to_counts(shares: Mapping[Task, float], count: int) -> dict[Task, int]:
-    """`count` divided in proportion to `shares` by largest remainders; ties go to the earlier task.
+def shares_to_counts(shares: Mapping[Name, float], count: int) -> dict[Name, int]:
+    """`count` divided in proportion to `shares` by largest remainders; ties go to the earlier name.
 
     The counts are whole and sum to `count` exactly. Shares are finite, not negative and not all zero.
     """
@@ -74,46 +92,85 @@ def shares_to_counts(shares: Mapping[Task, float], count: int) -> dict[Task, int
 
 
 def plan_instances(
-    picks: Sequence[Material], counts: Mapping[Task, int], seed: int, *, with_bugs: bool
+    picks: Sequence[Material], counts: Mapping[Task, int], seed: int, mix: Mix = Mix()
 ) -> list[Planned]:
     """The instances to make from `picks` (in rank order), tasks mixed evenly from the first to the last.
 
     A task goes on where the one before stopped, so that the tasks share the picks out before any pick is used
-    again; a task that comes round to a pick again asks for a further candidate of it. Targets of translation
-    spread over the other five languages; `with_bugs` names a kind of bug for each repair.
+    again; a task that comes round to a pick again asks for further candidates of it. Granularities and targets keep
+    their shares exactly and differ among the candidates of a pick as far as they can.
+
+    Raises InvalidInput where the only targets are the language that a pick is in.
     """
     draw = random.Random(seed)
-    targets = {language: draw.sample(target_languages(language), 5) for language in LANGUAGES}
     bugs = draw.sample(BUG_KINDS, len(BUG_KINDS))
     placed: list[tuple[float, Planned]] = []
     offset = 0
     for task, amount in counts.items():
-        for number in range(amount):
-            pick = picks[(offset + number) % len(picks)]
-            candidate = number // len(picks)
-            target = targets[pick.language][(number + candidate) % 5]
-            planned = Planned(
-                *pick,
+        places = [(number // mix.candidates, number % mix.candidates) for number in range(amount)]
+        planned = [
+            Planned(
+                *picks[(offset + place) % len(picks)],
                 task=task,
-                candidate=candidate,
-                target_language=target if task is Task.TRANSLATION else None,
-                bug=bugs[number % len(bugs)] if task is Task.REPAIR and with_bugs else None,
+                candidate=place // len(picks) * mix.candidates + nth,
+                target_language=None,
+                bug=bugs[number % len(bugs)] if task is Task.REPAIR and mix.with_bugs else None,
             )
-            placed.append(((number + 0.5) / amount, planned))
-        offset += amount
+            for number, (place, nth) in enumerate(places)
+        ]
+        if task is Task.SUMMARIZATION:
+            planned = _with_granularities(planned, mix.granularities, draw)
+        if task is Task.TRANSLATION:
+            planned = _with_targets(planned, mix.targets, draw)
+        placed += [((number + 0.5) / amount, one) for number, one in enumerate(planned)]
+        offset += -(-amount // mix.candidates)
     placed.sort(key=lambda place: place[0])
-    return [planned for _, planned in placed]
+    return [one for _, one in placed]
+
+
+def _with_granularities(
+    planned: Sequence[Planned], shares: Mapping[str, float], draw: random.Random
+) -> list[Planned]:
+    drawn = _drawn(planned, shares, draw)
+    return [one._replace(granularity=drawn[number]) for number, one in enumerate(planned)]
+
+
+def _with_targets(
+    planned: Sequence[Planned], shares: Mapping[str, float], draw: random.Random
+) -> list[Planned]:
+    """The share of a language that the code is in already goes to the others."""
+    found = list(planned)
+    for language in dict.fromkeys(one.language for one in planned):
+        others = {name: share for name, share in shares.items() if name != language and share}
+        if not others:
+            raise InvalidInput(
+                f"code in {language} cannot be translated to {language}: name another target", "targets"
+            )
+        numbers = [number for number, one in enumerate(planned) if one.language == language]
+        drawn = _drawn([planned[number] for number in numbers], others, draw)
+        for place, number in enumerate(numbers):
+            found[number] = found[number]._replace(target_language=drawn[place])
+    return found
+
+
+def _drawn(planned: Sequence[Planned], shares: Mapping[str, float], draw: random.Random) -> dict[int, str]:
+    """A name for each place in `planned`, exactly by share; candidates of one pick come one after the other."""
+    names = {name: shares[name] for name in draw.sample(sorted(shares), len(shares)) if shares[name]}
+    counts = shares_to_counts(names, len(planned))
+    evenly = sorted(((turn + 0.5) / count, name) for name, count in counts.items() for turn in range(count))
+    places = sorted(range(len(planned)), key=lambda place: (planned[place].pick_id, planned[place].candidate))
+    return {place: name for place, (_, name) in zip(places, evenly, strict=True)}
 
 
 def plan_attempts(
-    picks: Sequence[Material], tasks: Sequence[Task], at_most: int, seed: int, *, with_bugs: bool
+    picks: Sequence[Material], tasks: Sequence[Task], at_most: int, seed: int, mix: Mix = Mix()
 ) -> list[Planned]:
     """`at_most` attempts of each task in each language of `picks`, in the order in which they are made."""
     planned: list[Planned] = []
     for language in dict.fromkeys(pick.language for pick in picks):
         of_language = [pick for pick in picks if pick.language == language]
         counts = dict.fromkeys(tasks, at_most)
-        planned += plan_instances(of_language, counts, seed, with_bugs=with_bugs)
+        planned += plan_instances(of_language, counts, seed, mix)
     return planned
 
 

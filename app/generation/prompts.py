@@ -5,8 +5,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from app.code.languages import LANGUAGES
-from app.generation.tasks import BRIEFS
-from app.pipeline import Task
+from app.generation.tasks import BRIEFS, GRANULARITIES
+from app.pipeline import Granularity, Task
 from app.prompting.editing import Placeholder
 from app.prompting.exemplars import Case, case_in_words
 from app.prompting.prompt import Prompt
@@ -53,6 +53,7 @@ class Material(NamedTuple):
     target_language: str | None
     bug: str | None
     candidate: int
+    granularity: str | None = None
 
 
 @cache
@@ -63,15 +64,14 @@ def template(task: Task) -> Template:
 
 def placeholders(task: Task) -> tuple[Placeholder, ...]:
     """What a template of `task` is filled with."""
-    has_particulars = task in (Task.TRANSLATION, Task.REPAIR)
     return (
         Placeholder("cases", "a good and a bad judged case with its analysis", "user", required=False),
         Placeholder("language", "the language of the raw code", "user"),
         Placeholder(
             "particulars",
-            "the target language of a translation, the kind of bug of a repair",
+            "the target language of a translation, the kind of bug of a repair, how much a summary says",
             "user",
-            required=has_particulars,
+            required=task is not Task.GENERATION,
         ),
         Placeholder("material", "the raw code, and its comment where the task may see it, fenced", "user"),
     )
@@ -131,6 +131,8 @@ def _particulars(material: Material) -> str:
         return f"The target language is {LANGUAGES[material.target_language].title}."
     if material.bug is not None:
         return f"The bug to put in is {material.bug}."
+    if material.granularity is not None:
+        return GRANULARITIES[Granularity(material.granularity)]
     return ""
 
 

@@ -77,14 +77,16 @@ def picks_in_order(session: Session, selection_id: int) -> list[Picked]:
     return [Picked(*row) for row in session.execute(statement)]
 
 
-def languages_of(session: Session, selection_id: int) -> int:
-    """How many languages a selection's picks are in."""
+def languages_of(session: Session, selection_id: int) -> Sequence[str]:
+    """The languages that a selection's picks are in."""
     statement = (
-        select(func.count(Snippet.language.distinct()))
+        select(Snippet.language)
+        .distinct()
         .join(Pick, Pick.snippet_id == Snippet.id)
         .where(Pick.selection_id == selection_id)
+        .order_by(Snippet.language)
     )
-    return session.scalars(statement).one()
+    return session.scalars(statement).all()
 
 
 def mean_sizes(session: Session, selection_id: int) -> Sizes:
@@ -206,6 +208,7 @@ def material_of(instance: Instance, snippet: Snippet) -> Material:
         target_language=instance.target_language,
         bug=instance.bug,
         candidate=instance.candidate,
+        granularity=instance.granularity,
     )
 
 

@@ -23,7 +23,7 @@ def reread(session: Session, calls: Sequence[Call]) -> list[Reread]:
 def _reread(instance: Instance, call: Call) -> Reread:
     has_text = instance.text_hash is not None
     try:
-        written, marks = parsed(reply_of(call), Task(instance.task))
+        written, marks = parsed(reply_of(call), Task(instance.task), instance.language)
     except Unparsable as error:
         return Reread(Came.REFUSED if has_text else Came.SAME, f"{error.code}: {error}")
     if not has_text:

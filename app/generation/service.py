@@ -1,7 +1,7 @@
 """Starting a generation run, and what it will cost."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -13,14 +13,15 @@ from app.engine.money import checked_budget, rate_of
 from app.engine.runs import open_run
 from app.errors import Conflict, InvalidInput
 from app.generation import offline, prompts, queries
-from app.generation.plan import Goal, Wanted, lane_of, plan_attempts, plan_instances, shares_to_counts
-from app.pipeline import OFFLINE, Priority, RunKind, Stage, Task
+from app.generation.plan import Goal, Mix, Wanted, lane_of, plan_attempts, plan_instances, shares_to_counts
+from app.pipeline import LANGUAGES, OFFLINE, Granularity, Priority, RunKind, Stage, Task
 from app.settings import settings
 from app.storage.frozen import freeze_in_force
 from app.storage.tables import Person, Project, Run, Selection
 from app.storage.versions import in_force, templates_of
 
 MOST_INSTANCES = 1_000_000
+MOST_CANDIDATES = 20
 USUAL_ATTEMPTS = 2  # for each that should pass, where nothing else is said
 SUGGESTED_BUDGET_USD = 5.0
 
@@ -37,6 +38,7 @@ class Order(NamedTuple):
     selection: Selection
     counts: dict[Task, int]  # of a run with a goal: attempts at most
     shares: dict[Task, float]
+    mix: Mix
     goal: Goal | None
     generator: str
     discriminator: str
@@ -72,10 +74,15 @@ def start_generation(session: Session, project: Project, wanted: Wanted, person:
         "counts": order.counts,
         "count": order.total,
         "goal": order.goal and order.goal._asdict(),
+        "candidates": order.mix.candidates,
         "generator": order.generator,
         "discriminator": order.discriminator,
         "seed": order.seed,
     }
+    if Task.SUMMARIZATION in order.counts:
+        params["granularities"] = dict(order.mix.granularities)
+    if Task.TRANSLATION in order.counts:
+        params["targets"] = dict(order.mix.targets)
     run = open_run(
         session,
         project.id,
@@ -98,12 +105,11 @@ def start_generation(session: Session, project: Project, wanted: Wanted, person:
 def _add_work(session: Session, run: Run, order: Order) -> None:
     """Plan every instance. With a goal they are parked, and as many let go as may be needed."""
     picks = queries.picks_in_order(session, order.selection.id)
-    with_bugs = order.generator != OFFLINE
     if order.goal is None:
-        planned = plan_instances(picks, order.counts, order.seed, with_bugs=with_bugs)
+        planned = plan_instances(picks, order.counts, order.seed, order.mix)
         add_items(session, run, Stage.GENERATE, queries.add_planned(session, run, planned))
         return
-    planned = plan_attempts(picks, list(order.counts), order.goal.at_most, order.seed, with_bugs=with_bugs)
+    planned = plan_attempts(picks, list(order.counts), order.goal.at_most, order.seed, order.mix)
     lanes = [lane_of(one) for one in planned]
     add_items(session, run, Stage.GENERATE, queries.add_planned(session, run, planned), lanes)
     add_goals(session, run.id, dict.fromkeys(lanes, order.goal.passes))
@@ -126,6 +132,7 @@ def check_order(session: Session, project: Project, wanted: Wanted) -> Order:
         selection=selection,
         counts=_counts(session, selection, shares, goal, wanted.count),
         shares=shares,
+        mix=_mix(session, selection, shares, wanted, generator),
         goal=goal,
         **models,
         budget_micro=_budget(session, wanted.budget_usd, models),
@@ -187,7 +194,7 @@ def _counts(
     if goal is None:
         assert count is not None  # _goal has seen to it
         return shares_to_counts(shares, count)
-    languages = queries.languages_of(session, selection.id)
+    languages = len(queries.languages_of(session, selection.id))
     if goal.at_most * languages * len(shares) > MOST_INSTANCES:
         raise InvalidInput(
             f"{len(shares)} tasks in {languages} languages with {goal.at_most:,} attempts each are more than "
@@ -215,6 +222,44 @@ def _shares(tasks: Mapping[str, float]) -> dict[Task, float]:
     shares = {task: float(tasks[task]) for task in Task if tasks.get(task)}
     if not shares:
         raise InvalidInput("at least one task needs a share above zero", "tasks")
+    return shares
+
+
+def _mix(
+    session: Session, selection: Selection, shares: Mapping[Task, float], wanted: Wanted, generator: str
+) -> Mix:
+    """What is drawn, with its defaults. Raises InvalidInput naming the field."""
+    if not 1 <= wanted.candidates <= MOST_CANDIDATES:
+        raise InvalidInput(f"candidates must be from 1 to {MOST_CANDIDATES}", "candidates")
+    possible = offline.GRANULARITIES if generator == OFFLINE else tuple(Granularity)
+    granularities = _named_shares(wanted.granularities, possible, Granularity, "granularities")
+    targets = _named_shares(wanted.targets, LANGUAGES, LANGUAGES, "targets")
+    here = queries.languages_of(session, selection.id) if Task.TRANSLATION in shares else ()
+    if len(targets) == 1 and set(here) & set(targets):
+        only = next(iter(targets))
+        raise InvalidInput(
+            f"some picks are in {only} and cannot be translated to {only}: name another target", "targets"
+        )
+    return Mix(granularities, targets, wanted.candidates, with_bugs=generator != OFFLINE)
+
+
+def _named_shares(
+    asked: Mapping[str, float], possible: Sequence[str], known: Iterable[str], field: str
+) -> dict[str, float]:
+    """Those above zero; evenly all that are possible where nothing is asked."""
+    if not asked:
+        return dict.fromkeys(possible, 1.0)
+    unknown = [name for name in asked if name not in tuple(known)]
+    if unknown:
+        raise InvalidInput(f"“{unknown[0][:40]}” is none of {', '.join(known)}", field)
+    if any(not math.isfinite(share) or share < 0 for share in asked.values()):
+        raise InvalidInput("a share must be a number that is not negative", field)
+    shares = {name: float(share) for name, share in asked.items() if share}
+    if not shares:
+        raise InvalidInput("at least one needs a share above zero", field)
+    beyond = [name for name in shares if name not in possible]
+    if beyond:
+        raise InvalidInput(f"{', '.join(beyond)} needs a model; the generator is {OFFLINE}", field)
     return shares
 
 

@@ -5,7 +5,7 @@ The tasks are those of WaveCoder (arXiv 2312.14187): a dataset without one of th
 
 from typing import NamedTuple
 
-from app.pipeline import LANGUAGES, Task
+from app.pipeline import Granularity, Task
 
 
 class Brief(NamedTuple):
@@ -97,7 +97,15 @@ BUG_KINDS = (
     "a missing or misplaced statement",
 )
 
-
-def target_languages(language: str) -> tuple[str, ...]:
-    """The languages that code in `language` can be translated to."""
-    return tuple(other for other in LANGUAGES if other != language)
+GRANULARITIES: dict[Granularity, str] = {
+    Granularity.LINE: "The summary is one sentence: what the code is for. The instruction asks for one sentence.",
+    Granularity.PARAGRAPH: (
+        "The summary is one paragraph of two to five sentences: what goes in, what comes out, what happens at the "
+        "edges. The instruction asks for a paragraph."
+    ),
+    Granularity.STEPS: (
+        "The summary is a numbered list: each step of the code in its order, a sentence each. The instruction asks "
+        "for the steps."
+    ),
+}
+"""What a summary's question says of it."""

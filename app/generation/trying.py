@@ -89,7 +89,7 @@ class GeneratorDesk:
         """What a reply of a try says."""
         planned = _planned_of(run, call.source_id)
         try:
-            written = parsed(reply_of(call), planned.task).written
+            written = parsed(reply_of(call), planned.task, planned.language).written
         except Unparsable as error:
             return Reading(problem=str(error))
         solution = None if planned.task is Task.SUMMARIZATION else planned.target_language or planned.language
@@ -131,7 +131,8 @@ class TryPromptHandler:
         for item, call in answered:
             run = session.get_one(Run, item.run_id)
             try:
-                parsed(reply_of(call), _planned_of(run, item.source_id).task)
+                planned = _planned_of(run, item.source_id)
+                parsed(reply_of(call), planned.task, planned.language)
             except Unparsable as error:
                 endings.append(error)
                 continue
@@ -162,7 +163,7 @@ def _planned(session: Session, project_id: int, task: Task) -> list[tuple[Planne
     picks = queries.first_picks(session, selection.id, _LISTED)
     snippets = {pick.id: snippet for pick, snippet in picks}
     material = [Picked(pick.id, snippet.id, snippet.language) for pick, snippet in picks]
-    planned = plan_instances(material, {task: len(material)}, _SEED, with_bugs=True)
+    planned = plan_instances(material, {task: len(material)}, _SEED)
     return [(one, snippets[one.pick_id]) for one in planned]
 
 

@@ -48,6 +48,7 @@ INSTANCE: JsonDict = {
     "task": "generation",
     "language": "python",
     "target_language": None,
+    "granularity": None,
     "bug": None,
     "candidate": 0,
     "task_name": "code generation",

@@ -173,6 +173,7 @@ class InstanceShape(_Shape):
     task: str
     language: str
     target_language: str | None
+    granularity: str | None = Field(None, description="Of a summarization: line, paragraph or steps")
     bug: str | None
     candidate: int
     task_name: str

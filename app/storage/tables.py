@@ -527,6 +527,7 @@ class Instance(_Numbered, _Created, Base):
     task: Mapped[str]
     language: Mapped[str]
     target_language: Mapped[str | None]  # of a translation
+    granularity: Mapped[str | None]  # of a summarization
     bug: Mapped[str | None]  # of a repair: what was asked to be broken, or the mutation that broke it
     status: Mapped[str] = mapped_column(default="generating")
     unusable_reason: Mapped[str | None]

@@ -2,12 +2,12 @@
 
 import pytest
 
+from app.code.sentences import sentence_count
 from app.discrimination.mechanical import Found, machine_answers
 from app.discrimination.offline import no_opinion
 from app.discrimination.opinion import Answer, is_settled, merged, overall
 from app.discrimination.prompts import Judged, ask
 from app.discrimination.rubric import asked_of, rules_of
-from app.discrimination.sentences import sentence_count
 from app.pipeline import Finding, Task, Verdict
 from app.prompting.untrusted import CLOSING, OPENING
 

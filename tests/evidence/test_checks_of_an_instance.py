@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.code.languages import LANGUAGES
-from app.evidence.checks import Found, Kind, Subject, check_instance, undefined_names
+from app.code.names import undefined_names
+from app.evidence.checks import Found, Kind, Subject, check_instance
 from app.pipeline import Finding, Task
 
 PYTHON = "def double(x):\n    return 2 * x\n"

@@ -1,18 +1,21 @@
 """Exact numbers of each task, and which picks they are made from."""
 
 from collections import Counter
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.generation.plan import Material, Planned, plan_instances, shares_to_counts
-from app.pipeline import Task
+from app.errors import InvalidInput
+from app.generation.plan import Material, Mix, Planned, plan_instances, shares_to_counts
+from app.pipeline import LANGUAGES, Granularity, Task
 
 PICKS = [Material(number, 100 + number, ("python", "go")[number % 2]) for number in range(10)]
 
 
-def plan(counts: dict[Task, int], seed: int = 0) -> list[Planned]:
-    return plan_instances(PICKS, counts, seed, with_bugs=True)
+def plan(counts: dict[Task, int], seed: int = 0, **mix: Any) -> list[Planned]:
+    return plan_instances(PICKS, counts, seed, Mix(**mix))
 
 
 @given(
@@ -74,3 +77,48 @@ def test_a_seed_fixes_the_plan_and_another_changes_it() -> None:
 
     assert plan(counts, 7) == plan(counts, 7)
     assert plan(counts, 7) != plan(counts, 8)
+
+
+@given(
+    st.integers(1, 60),
+    st.dictionaries(st.sampled_from(LANGUAGES), st.floats(0.01, 9), min_size=2),
+    st.integers(0, 9),
+)
+def test_targets_keep_their_shares_and_never_are_the_languages_own(
+    count: int, targets: dict[str, float], seed: int
+) -> None:
+    planned = plan({Task.TRANSLATION: count}, seed, targets=targets)
+
+    for language in ("python", "go"):
+        drawn = Counter(one.target_language for one in planned if one.language == language)
+        others = {name: share for name, share in targets.items() if name != language}
+        whole = sum(others.values())
+        assert all(
+            abs(drawn[name] - share * drawn.total() / whole) < 1.000001 for name, share in others.items()
+        )
+        assert drawn.keys() <= others.keys()
+
+
+def test_the_only_target_cannot_be_the_language_of_the_code() -> None:
+    with pytest.raises(InvalidInput, match="code in go cannot be translated to go") as refused:
+        plan({Task.TRANSLATION: 4}, targets={"go": 1.0})
+    assert refused.value.field == "targets"
+
+
+def test_summaries_are_drawn_by_their_shares() -> None:
+    planned = plan({Task.SUMMARIZATION: 12, Task.REPAIR: 4}, granularities={"line": 2.0, "steps": 1.0})
+
+    assert Counter(one.granularity for one in planned) == {"line": 8, "steps": 4, None: 4}
+    assert {one.granularity for one in plan({Task.SUMMARIZATION: 3})} == set(Granularity)
+
+
+def test_candidates_of_a_pick_come_together_and_differ_where_they_can() -> None:
+    planned = plan({Task.SUMMARIZATION: 12, Task.GENERATION: 7}, candidates=3)
+    of_first = [one for one in planned if one.pick_id == 0]
+
+    assert [one.candidate for one in of_first] == [0, 1, 2]
+    assert {one.granularity for one in of_first} == set(Granularity)
+    assert Counter(one.pick_id for one in planned if one.task is Task.GENERATION) == {4: 3, 5: 3, 6: 1}
+    assert (
+        len({(one.pick_id, one.task, one.candidate) for one in plan({Task.REPAIR: 47}, candidates=3)}) == 47
+    )

@@ -112,6 +112,14 @@ def test_a_repair_needs_buggy_code_that_differs_from_the_solution(information: s
         parsed(reply(REPAIR | {"information": information}), Task.REPAIR)
 
 
+def test_a_bug_in_a_comment_is_none() -> None:
+    commented = reply(REPAIR | {"information": f"# a bug\n{REPAIR['solution']}"})
+
+    assert parsed(commented, Task.REPAIR).written
+    with pytest.raises(Unparsable, match="in comments only"):
+        parsed(commented, Task.REPAIR, "python")
+
+
 def test_code_that_was_copied_from_inside_the_fences_comes_back_as_it_was() -> None:
     code = 'MARK = "<|end|>"'
     copied = neutralise(code)

@@ -87,6 +87,27 @@ def test_a_project_without_a_completed_selection_cannot_start(session: Session) 
         start(session, make_project(session))
 
 
+@pytest.mark.usefixtures("with_provider")
+def test_translations_go_to_the_targets_asked_for_and_never_to_the_own_language(session: Session) -> None:
+    project = project_with_picks(session)
+    wanted = {"tasks": {"translation": 1.0}, "generator": "m", "discriminator": "m"}
+
+    run = start(session, project, **wanted, targets={"go": 1.0, "ruby": 1.0, "python": 2.0})
+    of_run = select(Instance.target_language).where(Instance.run_id == run.id)
+    assert Counter(session.scalars(of_run)) == {"go": 3, "ruby": 3}
+    with pytest.raises(InvalidInput, match="cannot be translated to python") as refused:
+        start(session, project, **wanted, targets={"python": 1.0})
+    assert refused.value.field == "targets"
+
+
+def test_offline_summaries_are_a_line_or_a_paragraph(session: Session) -> None:
+    run = start(session, project_with_picks(session), tasks={"summarization": 1.0})
+
+    of_run = select(Instance.granularity).where(Instance.run_id == run.id)
+    assert Counter(session.scalars(of_run)) == {"line": 3, "paragraph": 3}
+    assert run.params["granularities"] == {"line": 1.0, "paragraph": 1.0}
+
+
 @pytest.mark.parametrize(
     ("values", "field", "words"),
     [
@@ -104,6 +125,12 @@ def test_a_project_without_a_completed_selection_cannot_start(session: Session) 
         ({"generator": "some-model"}, "generator", "no provider"),
         ({"discriminator": "some-model"}, "discriminator", "no provider"),
         ({"selection_id": 2**40}, "selection_id", "no completed selection"),
+        ({"candidates": 0}, "candidates", "from 1 to 20"),
+        ({"granularities": {"page": 1.0}}, "granularities", "“page” is none of line, paragraph, steps"),
+        ({"granularities": {"steps": 1.0}}, "granularities", "steps needs a model"),
+        ({"granularities": {"line": 0.0}}, "granularities", "above zero"),
+        ({"targets": {"cobol": 1.0}}, "targets", "“cobol” is none of"),
+        ({"targets": {"go": -1.0}}, "targets", "negative"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_field(

@@ -83,6 +83,9 @@ def test_the_form_starts_a_run_and_leads_to_it(app: FastAPI, session: Session, p
         ({"summarization": "", "generation": "", "repair": ""}, "at least one task"),
         ({"budget_usd": "-1"}, "budget_usd must be"),
         ({"generator": "some-model"}, "no provider is configured"),
+        ({"candidates": "two"}, "“two” is not a whole number"),
+        ({"granularities": "line much"}, "“much” is not a number"),
+        ({"targets": "go, java 2 or 3"}, "“java 2 or 3” is not a name and a number"),
     ],
 )
 def test_a_wrong_field_comes_back_with_what_is_wrong(
@@ -93,6 +96,15 @@ def test_a_wrong_field_comes_back_with_what_is_wrong(
     assert answer.status_code == 422
     assert words in unescape(answer.text)
     assert runs_of(session, project) == []
+
+
+def test_the_form_takes_shares_as_words(app: FastAPI, session: Session, project: Project) -> None:
+    change = {"granularities": "line 2, paragraph", "candidates": "2"}
+    browser(app, session, project).post("/generations", data=FORM | change)
+
+    (run,) = runs_of(session, project)
+    assert run.params["granularities"] == {"line": 2.0, "paragraph": 1.0}
+    assert run.params["candidates"] == 2
 
 
 def test_only_admins_start_runs(app: FastAPI, session: Session, project: Project) -> None:
@@ -142,6 +154,7 @@ def test_a_script_is_answered_202_with_the_run(app: FastAPI, session: Session, p
         ({"budgetusd": 5}, "budgetusd"),
         ({"selection_id": 10**18}, "selection_id"),
         ({"generator": "some-model"}, "generator"),
+        ({"targets": {"cobol": 1}}, "targets"),
     ],
 )
 def test_a_script_is_told_which_field_is_wrong(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from app.code.docstrings import prose
 from app.code.fingerprint import normalised
 from app.code.functions import functions
 from app.code.syntax import parses
@@ -42,14 +43,29 @@ def library_functions() -> Iterator[tuple[str, str]]:
                 yield function.comment, function.code
 
 
-def test_summarization_asks_for_the_comment_and_shows_code_without_it() -> None:
+def test_summarization_asks_for_what_the_comment_says_and_shows_code_without_it() -> None:
     for comment, code in library_functions():
         lesson = teach(material(Task.SUMMARIZATION, code=code, comment=comment), seed=1)
         text = parsed(lesson.answered.reply, Task.SUMMARIZATION).written
 
-        assert text.solution == comment
+        assert text.solution == prose(comment)
         assert comment not in text.information
         assert parses(text.information, "python")
+
+
+def test_a_line_is_the_first_sentence_and_asked_for_as_one() -> None:
+    asked = material(Task.SUMMARIZATION, comment="Return the larger.\n\nOf two, it is b.", granularity="line")
+    text = parsed(teach(asked, seed=1).answered.reply, Task.SUMMARIZATION).written
+
+    assert text.solution == "Return the larger."
+    assert "one sentence" in text.instruction or "first line" in text.instruction
+
+
+def test_generation_names_what_the_code_takes_from_its_module() -> None:
+    code = "def larger(a, b):\n    return _pick(max, a, b)"
+    text = parsed(teach(material(Task.GENERATION, code=code), seed=1).answered.reply, Task.GENERATION).written
+
+    assert text.information.endswith("Its module gives: `_pick`.")
 
 
 def test_generation_gives_comment_and_signature_and_asks_for_the_code() -> None:

@@ -1,4 +1,4 @@
-"""How many sentences a text has. Pure."""
+"""How many sentences a text has, and the first of them. Pure."""
 
 import re
 
@@ -22,3 +22,13 @@ def sentence_count(text: str) -> int:
     plain = _QUOTED_CODE.sub("code", text.strip())
     plain = _ABBREVIATED.sub(lambda found: found[1].replace(".", ""), plain)
     return sum(1 for part in _END.split(plain) if part.strip(" .!?\"'()[]\n\t"))
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first end of a sentence, on one line; all of it where there is none."""
+    line = " ".join(text.split())
+    for end in _END.finditer(line):
+        before = line[: end.end()]
+        if not _ABBREVIATED.search(before[-10:]) and before.count("`") % 2 == 0:
+            return before
+    return line
