@@ -15,6 +15,6 @@ Rooms of pure code that several stages share: `code`, `geometry`, `prompting`, a
 may claim about its defects.
 
 What passes between them is a row and a status (`pipeline`). `runs` shows and steers the long work of every
-stage, `prompts` edits what those stages ask, `dashboard` reads across them, `console` is for people, tokens and
-settings.
+stage, `prompts` edits what those stages ask, `examples` the cases that they show, `dashboard` reads across them,
+`console` is for people, tokens and settings.
 """

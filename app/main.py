@@ -28,6 +28,8 @@ from app.dashboard import pages as dashboard_pages
 from app.discrimination import api as discrimination_api
 from app.discrimination import pages as discrimination_pages
 from app.discrimination import rule_api, rule_pages
+from app.examples import api as examples_api
+from app.examples import pages as examples_pages
 from app.export import api as export_api
 from app.export import pages as export_pages
 from app.generation import api as generation_api
@@ -80,6 +82,7 @@ PAGES = (
     selection_pages,
     generation_pages,
     prompts_pages,
+    examples_pages,
     discrimination_pages,
     rule_pages,
     runs_pages,
@@ -101,6 +104,7 @@ APIS = (
     selection_api,
     generation_api,
     prompts_api,
+    examples_api,
     runs_api,
     call_api,
     review_api,

@@ -22,6 +22,14 @@ class Granularity(StrEnum):
     STEPS = "steps"
 
 
+class Standing(StrEnum):
+    """What people have said about a case of the example bank."""
+
+    USUAL = "usual"
+    PINNED = "pinned"
+    RETIRED = "retired"
+
+
 class RunKind(StrEnum):
     INGEST = "ingest"
     IMPORT = "import"

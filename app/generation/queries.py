@@ -13,10 +13,12 @@ from app.generation.plan import Material as Picked
 from app.generation.plan import Planned
 from app.generation.prompts import Material
 from app.generation.shipped.cases import CASES
-from app.pipeline import InstanceStatus, RunState, Task
+from app.generation.snapshot import CASES_OF_A_KIND, Candidate, Origin, chosen
+from app.pipeline import InstanceStatus, RunState, Standing, Task
 from app.prompting.exemplars import Listed, exemplar_of, text_hash
 from app.storage.tables import (
     Exemplar,
+    ExemplarStanding,
     Instance,
     Pick,
     Revision,
@@ -26,7 +28,7 @@ from app.storage.tables import (
     Snippet,
 )
 
-SNAPSHOT_CAP = 200  # cases of one task that a run may draw from
+_MOST_LOOKED_AT = 2 * CASES_OF_A_KIND  # of one kind and origin: their texts are read when a run starts
 _LONGEST_CASE = 6000  # characters; a longer one would crowd the question out of a prompt
 
 
@@ -113,47 +115,61 @@ def keep_shipped_cases(session: Session) -> None:
 
 def freeze_snapshot(session: Session, run: Run, tasks: Iterable[Task], seed: int) -> None:
     """Fix which cases `run` may draw."""
-    chosen = _snapshot(run.project_id, tasks, seed).add_columns(literal(run.id))
-    session.execute(insert(RunExemplar).from_select(["exemplar_id", "run_id"], chosen))
+    ids = chosen(_candidates(session, run.project_id, tasks, seed), seed)
+    if ids:
+        rows = [{"run_id": run.id, "exemplar_id": exemplar_id} for exemplar_id in ids]
+        session.execute(insert(RunExemplar), rows)
 
 
 def cases_now(session: Session, project_id: int, task: Task, seed: int) -> list[Listed]:
     """What a run that started now could draw for `task`."""
-    of_task = _snapshot(project_id, [task], seed).subquery()
-    query = select(Exemplar.id, Exemplar.task, Exemplar.language, Exemplar.is_good)
-    return [Listed(*row) for row in session.execute(query.where(Exemplar.id.in_(select(of_task.c.id))))]
+    ids = set(chosen(found := _candidates(session, project_id, [task], seed), seed))
+    return [
+        Listed(one.exemplar_id, one.task, one.language, one.is_good)
+        for one in found
+        if one.exemplar_id in ids
+    ]
 
 
-def _snapshot(project_id: int, tasks: Iterable[Task], seed: int) -> Select[int]:
-    """Ids of cases: people's first, then judged ones, shipped ones only where there is none.
-
-    Of each task at most `SNAPSHOT_CAP`, half of them good. Who is left out when there are more is drawn by
-    `seed` among the cases of equal standing.
-    """
-    standing = case((Exemplar.origin == "person", 1), (Exemplar.origin == "judge", 2), else_=3)
+def _candidates(session: Session, project_id: int, tasks: Iterable[Task], seed: int) -> list[Candidate]:
+    """What may come into a snapshot. Of a large bank so many of each kind and origin are drawn by `seed`."""
+    standing = ExemplarStanding.standing
+    origin = case(
+        (standing == Standing.PINNED, Origin.PINNED),
+        (Exemplar.origin == "person", Origin.PERSON),
+        (Exemplar.origin == "judge", Origin.JUDGE),
+        else_=Origin.SHIPPED,
+    )
+    kind = (Exemplar.task, Exemplar.language, Exemplar.is_good, origin)
     lottery = func.md5(func.concat(literal(str(seed)), Exemplar.content_hash))
+    texts = func.concat_ws("\n", Exemplar.instruction, Exemplar.information, Exemplar.solution)
     ranked = (
         select(
             Exemplar.id,
-            Exemplar.origin,
-            func.row_number()
-            .over(partition_by=(Exemplar.task, Exemplar.is_good), order_by=(standing, lottery))
-            .label("place"),
+            Exemplar.task,
+            Exemplar.language,
+            Exemplar.is_good,
+            origin.label("origin"),
+            texts.label("text"),
+            func.row_number().over(partition_by=kind, order_by=lottery).label("place"),
+        )
+        .outerjoin(
+            ExemplarStanding,
+            and_(ExemplarStanding.exemplar_id == Exemplar.id, ExemplarStanding.project_id == project_id),
         )
         .where(
             Exemplar.task.in_(list(tasks)),
             Exemplar.project_id.is_(None) | (Exemplar.project_id == project_id),
-            func.length(Exemplar.instruction)
-            + func.length(Exemplar.information)
-            + func.length(Exemplar.solution)
-            + func.length(Exemplar.analysis)
-            <= _LONGEST_CASE,
+            standing.is_distinct_from(Standing.RETIRED),
+            func.length(texts) + func.length(Exemplar.analysis) <= _LONGEST_CASE,
         )
         .subquery()
     )
-    own = and_(ranked.c.origin != "shipped", ranked.c.place <= SNAPSHOT_CAP // 2)
-    # A shipped case stands last, so it comes first only where the project has none of its own.
-    return select(ranked.c.id).where(own | (ranked.c.place == 1))
+    columns = [ranked.c[name] for name in ("id", "task", "language", "is_good", "origin", "text")]
+    rows = session.execute(select(*columns).where(ranked.c.place <= _MOST_LOOKED_AT))
+    return [
+        Candidate(row.id, row.task, row.language, row.is_good, Origin(row.origin), row.text) for row in rows
+    ]
 
 
 # --- instances ------------------------------------------------------------------------------------------

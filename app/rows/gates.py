@@ -18,12 +18,20 @@ UNKNOWN_LICENSE = "unknown_license"
 EXACT_DUPLICATE = "exact_duplicate"
 DOES_NOT_PARSE = "does_not_parse"
 
-DEFAULTS = {UNKNOWN_LICENSE: Mode.BLOCK, EXACT_DUPLICATE: Mode.BLOCK, DOES_NOT_PARSE: Mode.ADMIT}
+SERVED_AS_EXEMPLAR = "served_as_exemplar"
+
+DEFAULTS = {
+    UNKNOWN_LICENSE: Mode.BLOCK,
+    EXACT_DUPLICATE: Mode.BLOCK,
+    DOES_NOT_PARSE: Mode.ADMIT,
+    SERVED_AS_EXEMPLAR: Mode.ADMIT,
+}
 NOT_CHECKED = ("near_duplicate", "contamination", "secrets", "runs")
 MEANINGS = {
     UNKNOWN_LICENSE: "the licence of the raw code is unknown (an imported row has no raw code behind it)",
     EXACT_DUPLICATE: "the same text is in it already",
     DOES_NOT_PARSE: "the code that must be right has a syntax error",
+    SERVED_AS_EXEMPLAR: "it was shown to a model as an example, and may have shaped other rows",
 }
 
 RELEASED = "released"
@@ -39,6 +47,7 @@ class Candidate(NamedTuple):
     repo: str
     does_not_parse: bool
     has_raw_code: bool = True  # an imported row has none: its licence is that of its set
+    has_served: bool = False  # as an example in some call
     is_suspicious: bool = False  # a verdict or a check speaks against it; no gate acts on that
 
 
@@ -55,7 +64,7 @@ def sort_out(candidates: Iterable[Candidate], modes: Mapping[str, Mode]) -> Sort
     for candidate in candidates:
         found = _found(candidate, seen)
         result.found.update(found)
-        blocked = next((gate for gate in found if modes[gate] is Mode.BLOCK), None)
+        blocked = next((gate for gate in found if modes.get(gate) is Mode.BLOCK), None)
         if blocked is not None:
             result.removed[blocked] += 1
             continue
@@ -78,5 +87,6 @@ def _found(candidate: Candidate, seen: set[str]) -> list[str]:
         UNKNOWN_LICENSE: candidate.has_raw_code and candidate.license is None,
         EXACT_DUPLICATE: candidate.text_hash in seen,
         DOES_NOT_PARSE: candidate.does_not_parse,
+        SERVED_AS_EXEMPLAR: candidate.has_served,
     }
     return [gate for gate, is_found in found.items() if is_found]

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.pipeline import Action, Finding, InstanceStatus, Stream, Verdict
 from app.rows.codeocean import Admitted
 from app.rows.gates import Candidate
+from app.storage.decided import has_served
 from app.storage.tables import (
     Call,
     Decision,
@@ -59,6 +60,7 @@ def candidates(
             _SIDE,
             _failed_evidence("parses"),
             Instance.snippet_id.is_not(None),
+            has_served(),
             func.coalesce(suspicious, literal(False)),
         )
         .outerjoin(Snippet, Snippet.id == Instance.snippet_id)

@@ -586,13 +586,28 @@ class Exemplar(_Numbered, _Created, Base):
     content_hash: Mapped[str]
 
 
+class ExemplarStanding(_Created, Base):
+    """What a project's people have said about a case, shipped ones too; no row: it stands as any other."""
+
+    __tablename__ = "exemplar_standing"
+    __table_args__ = (CheckConstraint("standing IN ('pinned', 'retired')", name="standing"),)
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), primary_key=True)
+    exemplar_id: Mapped[int] = mapped_column(
+        ForeignKey("exemplar.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    standing: Mapped[str]
+    note: Mapped[str]
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+
+
 class RunExemplar(Base):
     """The snapshot: which exemplars a run may draw from, frozen when it starts."""
 
     __tablename__ = "run_exemplar"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
-    exemplar_id: Mapped[int] = mapped_column(ForeignKey("exemplar.id"), primary_key=True)
+    exemplar_id: Mapped[int] = mapped_column(ForeignKey("exemplar.id"), primary_key=True, index=True)
 
 
 class Call(_Numbered, Base):
@@ -604,6 +619,16 @@ class Call(_Numbered, Base):
         Index("ix_call_item", "item_id"),
         Index("ix_call_run_id_closed_at", "run_id", "closed_at"),
         Index("ix_call_unknown", "run_id", "id", postgresql_where=text("state = 'unknown'")),
+        Index(
+            "ix_call_good_exemplar_id",
+            "good_exemplar_id",
+            postgresql_where=text("good_exemplar_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_call_bad_exemplar_id",
+            "bad_exemplar_id",
+            postgresql_where=text("bad_exemplar_id IS NOT NULL"),
+        ),
         Index("ix_call_cache", "request_hash", postgresql_where=text("usable IS TRUE")),
         CheckConstraint("state IN ('sent', 'done', 'failed', 'unknown', 'cached')", name="state"),
     )

@@ -25,7 +25,7 @@ TABS = (
 
 
 # pages that stand beside a tab's own
-BELOW = {"/adjudication": "/quality", "/audits": "/quality", "/imports": "/sources"}
+BELOW = {"/adjudication": "/quality", "/audits": "/quality", "/imports": "/sources", "/examples": "/prompts"}
 
 
 def nav_entries(path: str) -> list[NavEntry]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.discrimination.rulebook import SHIPPED, moved, with_retired
 from app.discrimination.service import save_book
+from app.examples.service import set_standing
 from app.generation.plan import Planned
 from app.generation.prompts import template
 from app.pipeline import (
@@ -21,10 +22,12 @@ from app.pipeline import (
     RunState,
     Scope,
     Stage,
+    Standing,
     Stream,
     Task,
     Verdict,
 )
+from app.prompting.exemplars import Case, exemplar_of
 from app.storage.bank import keep_templates
 from app.storage.tables import (
     ApiToken,
@@ -33,6 +36,7 @@ from app.storage.tables import (
     Call,
     CallTally,
     Decision,
+    Exemplar,
     Goal,
     GuidelineSeen,
     ImportedRecord,
@@ -117,6 +121,7 @@ def use(session: Session, project: Project, person: Person) -> Ids:
         "bulk_action_id": [bulk.id],
         "call_id": [call_id],
         "decision_id": [decision.id],
+        "exemplar_id": [_example(session, project, person, instances[0])],
         "instance_id": [instances[0].id, instances[1].id, brought.id],
         "kind": ["generate", "judge"],
         "name": ["first"],
@@ -128,6 +133,21 @@ def use(session: Session, project: Project, person: Person) -> Ids:
         "source_id": session.scalars(select(func.min(Source.id)).group_by(Source.format)).all(),
         "task": ["generation", "generation"],
     }
+
+
+def _example(session: Session, project: Project, person: Person, instance: Instance) -> int:
+    """A case that people made and pinned."""
+    case = Case(instance.instruction, instance.information, instance.solution, True, "A reader accepted it.")
+    row = Exemplar(
+        project_id=project.id,
+        instance_id=instance.id,
+        origin="person",
+        **exemplar_of(instance.task, instance.language, case),
+    )
+    session.add(row)
+    session.flush()
+    set_standing(session, project, person, row.id, Standing.PINNED, "As it should be.")
+    return row.id
 
 
 def _prompts(session: Session, project: Project, person: Person, instance: Instance) -> tuple[int, int]:

@@ -12,11 +12,19 @@ from app.errors import Conflict, InvalidInput
 from app.export import service
 from app.export.asking import Wanted
 from app.export.service import build_release, start_release
-from app.pipeline import Action, InstanceStatus, Stream
+from app.pipeline import Action, InstanceStatus, Stage, Stream
 from app.rows.codeocean import row_hash
-from app.storage.tables import Decision, Evidence, Instance, Project, Release, Revision
+from app.storage.tables import Decision, Evidence, Exemplar, Instance, Project, Release, Revision
 from tests.export.building import build, rows
-from tests.factories import make_instance, make_person, make_pick, make_project, make_snippet
+from tests.factories import (
+    make_call,
+    make_instance,
+    make_item,
+    make_person,
+    make_pick,
+    make_project,
+    make_snippet,
+)
 
 
 @pytest.fixture
@@ -99,6 +107,35 @@ def test_code_that_does_not_parse_is_found_and_kept_out_only_when_asked(
 
     assert len(rows(admitting / "codeocean.train.jsonl")) == 2
     assert len(rows(blocking / "codeocean.train.jsonl")) == 1
+
+
+def test_a_row_that_served_as_an_example_is_marked_and_left_out_when_asked(
+    session: Session, project: Project
+) -> None:
+    accepted(session, project)
+    served = accepted(session, project)
+    texts = dict.fromkeys(("instruction", "information", "solution", "analysis", "content_hash"), "x")
+    case = Exemplar(
+        project_id=project.id,
+        instance_id=served.id,
+        task="generation",
+        language="python",
+        is_good=True,
+        origin="person",
+        **texts,
+    )
+    session.add(case)
+    session.flush()
+    make_call(session, make_item(session, served, Stage.GENERATE), "{}", good_exemplar_id=case.id)
+
+    _, admitting = build(session, project, Wanted("admits"))
+    _, blocking = build(session, project, Wanted("blocks", gates={"served_as_exemplar": "block"}))
+
+    marked = [row["served_as_exemplar"] for row in rows(admitting / "codeocean.train.jsonl")]
+    assert marked == [False, True]
+    assert len(rows(blocking / "codeocean.train.jsonl")) == 1
+    manifest = json.loads((blocking / "manifest.json").read_text())
+    assert manifest["gates"]["served_as_exemplar"] == {"mode": "block", "found": 1, "removed": 1}
 
 
 def test_every_format_has_the_same_rows_and_the_manifest_the_hashes_of_its_files(

@@ -1,0 +1,1 @@
+"""The example bank: which judged cases prompts may show, and what people say about them."""
