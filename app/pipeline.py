@@ -54,10 +54,15 @@ UNFINISHED_RUNS = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
 
 
 class Stage(StrEnum):
-    """What a work item asks for. The first five hold calls to a model, the others keep a processor busy."""
+    """What a work item asks for. The first seven hold calls to a model, the others keep a processor busy.
+
+    What is later in the way of an instance sorts before what is earlier: it is done first.
+    """
 
     GENERATE = "generate"
     DISCRIMINATE = "discriminate"
+    CORRECT = "correct"  # the generator, with what the judge had found: a text goes back once at most
+    CONFIRM = "confirm"  # the judge, about the corrected text
     REPLAY = "replay"  # a verdict by another judge on what people have decided
     TRY_PROMPT = "try_prompt"  # a generator's prompt on a pick; makes no instance
     TRY_JUDGE = "try_judge"  # a judge's prompt on an instance; makes no verdict
@@ -67,7 +72,16 @@ class Stage(StrEnum):
     RELEASE = "release"
 
 
-MODEL_STAGES = (Stage.GENERATE, Stage.DISCRIMINATE, Stage.REPLAY, Stage.TRY_PROMPT, Stage.TRY_JUDGE)
+MODEL_STAGES = (
+    Stage.GENERATE,
+    Stage.DISCRIMINATE,
+    Stage.CORRECT,
+    Stage.CONFIRM,
+    Stage.REPLAY,
+    Stage.TRY_PROMPT,
+    Stage.TRY_JUDGE,
+)
+MAKING_STAGES = MODEL_STAGES[:4]  # what makes an instance and its verdict; tries and replays make none
 
 
 class ItemState(StrEnum):

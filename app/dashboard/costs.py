@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.pipeline import InstanceStatus, Stage, Verdict
+from app.pipeline import MAKING_STAGES, InstanceStatus, Verdict
 from app.storage.tables import Call, CallTally, Instance, Run
 
 
@@ -66,7 +66,7 @@ def by_task(session: Session, project_id: int) -> dict[str, Bought]:
         .join(Call, Call.source_id == Instance.id)
         .where(
             Instance.project_id == project_id,
-            Call.stage.in_((Stage.GENERATE, Stage.DISCRIMINATE)),
+            Call.stage.in_(MAKING_STAGES),
             Call.cost_micro > 0,
         )
         .group_by(Instance.task)

@@ -11,6 +11,7 @@ from app.discrimination.opinion import analysis, is_contradictory, is_settled, o
 from app.discrimination.parsing import Opinion
 from app.discrimination.prompts import Judged
 from app.discrimination.queries import Judgement
+from app.discrimination.sending_back import can_be_corrected, what_was_found
 from app.engine.handlers import Ending
 from app.errors import DomainError, Unparsable
 from app.pipeline import OFFLINE, OUTCOME_OF_VERDICT, Finding, InstanceStatus, Stage, Task, Verdict
@@ -55,8 +56,10 @@ class DiscriminationHandler:
         """Keep the answers; `overall` follows from them and from what the machine found."""
         instances = queries.instances(session, [item.source_id for item, _ in answered])
         evidence = queries.evidence_about(session, instances)
+        sending_back = queries.runs_that_send_back(session, {item.run_id for item, _ in answered})
         endings: list[Ending | DomainError] = []
         judgements: list[Judgement] = []
+        sent_back: list[tuple[Judgement, Evidence]] = []
         for item, call in answered:
             instance = instances[item.source_id]
             basis = self._bases.of(session, item.run_id, Task(instance.task))
@@ -69,8 +72,20 @@ class DiscriminationHandler:
             found = evidence.get(instance.id, {})
             judgement = judgement_of(instance, call, basis, said, found)
             judgements.append(judgement)
-            endings.append(_await_a_person(judgement, found))
+            ending = _await_a_person(judgement, found)
+            if (
+                item.stage == Stage.DISCRIMINATE
+                and item.run_id in sending_back
+                and can_be_corrected(judgement.overall, found)
+            ):
+                sent_back.append((judgement, found))
+                instance.status = InstanceStatus.GENERATING  # nobody reads what is about to change
+                ending = Ending(next_stage=Stage.CORRECT)
+            endings.append(ending)
         queries.keep_verdicts(session, judgements)
+        queries.keep_sent_back(
+            session, [(one, what_was_found(one.answers, found)) for one, found in sent_back]
+        )
         settled = [one for one in judgements if is_settled(one.answers) and one.call.error_code != REPAIRED]
         queries.keep_judged_cases(session, [(one.instance, _case_of(one)) for one in settled])
         return endings

@@ -22,6 +22,7 @@ from app.storage.tables import (
     Revision,
     RuleAnswer,
     Run,
+    SentBack,
     VerdictRow,
 )
 
@@ -148,6 +149,26 @@ def keep_verdicts(session: Session, judgements: Sequence[Judgement]) -> None:
     ]
     if answers:
         session.execute(insert(RuleAnswer), answers)
+
+
+def runs_that_send_back(session: Session, run_ids: Collection[int]) -> set[int]:
+    """Of these runs those in which a text goes back once."""
+    asked = select(Run.id).where(Run.id.in_(run_ids), Run.params["send_back"].as_boolean())
+    return set(session.scalars(asked))
+
+
+def keep_sent_back(session: Session, rows: Sequence[tuple[Judgement, str]]) -> None:
+    """Keep the texts as they are now, with what was found."""
+    texts = ("instruction", "information", "solution")
+    session.add_all(
+        SentBack(
+            instance_id=judgement.instance.id,
+            judge_call_id=judgement.call.id,
+            analysis=found,
+            **{name: getattr(judgement.instance, name) for name in texts},
+        )
+        for judgement, found in rows
+    )
 
 
 def newest_verdicts(session: Session, instance_ids: Collection[int]) -> dict[int, VerdictRow]:

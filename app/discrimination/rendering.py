@@ -14,7 +14,7 @@ from app.prompting.exemplars import Drawn
 from app.prompting.prompt import Prompt
 from app.prompting.repeating import again
 from app.storage.bank import Bank
-from app.storage.tables import Call, Instance, Revision
+from app.storage.tables import Call, Instance, Revision, SentBack
 
 
 def rendered(session: Session, call: Call) -> Prompt:
@@ -37,7 +37,7 @@ def rendered(session: Session, call: Call) -> Prompt:
 
 
 def _texts(session: Session, instance_id: int) -> Iterator[Judged]:
-    """The present text, then the others, the newest first."""
+    """The present text, then the others, the newest first, then the one that was sent back."""
     instance = session.get_one(Instance, instance_id)
     present = queries.judged(instance)
     yield present
@@ -48,3 +48,8 @@ def _texts(session: Session, instance_id: int) -> Iterator[Judged]:
     )
     for instruction, information, solution in session.execute(query):
         yield present._replace(instruction=instruction, information=information, solution=solution)
+    first = session.get(SentBack, instance_id)
+    if first is not None:
+        yield present._replace(
+            instruction=first.instruction, information=first.information, solution=first.solution
+        )

@@ -35,6 +35,8 @@ from app.storage.tables import Call, Run, WorkItem
 _MODEL_OF = {
     Stage.GENERATE: "generator",
     Stage.DISCRIMINATE: "discriminator",
+    Stage.CORRECT: "generator",
+    Stage.CONFIRM: "discriminator",
     Stage.REPLAY: "discriminator",
     Stage.TRY_PROMPT: "generator",
     Stage.TRY_JUDGE: "discriminator",

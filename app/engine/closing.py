@@ -12,8 +12,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session, aliased
 
 from app.engine.handlers import Ending
-from app.pipeline import OPEN_ITEMS, ItemState, Outcome, Stage
-from app.storage.tables import Goal, RunCount, WorkItem
+from app.pipeline import OPEN_ITEMS, InstanceStatus, ItemState, Outcome, Stage
+from app.storage.tables import Goal, Instance, RunCount, WorkItem
 
 
 class Closing(NamedTuple):
@@ -162,7 +162,7 @@ def end_open_items(
         .where(one.run_id == run_id, one.state.in_(list(among)))
         .with_for_update(skip_locked=True, key_share=True)
     )
-    ended = session.scalars(
+    ended = session.execute(
         update(WorkItem)
         .where(WorkItem.id.in_(still_open))
         .values(
@@ -175,11 +175,23 @@ def end_open_items(
             lease_expires_at=None,
             finished_at=func.now(),
         )
-        .returning(WorkItem.id)
+        .returning(WorkItem.stage, WorkItem.source_id)
         .execution_options(synchronize_session=False)
     ).all()
     add_counts(session, {(run_id, str(outcome)): len(ended)})
+    _give_to_people(session, [source_id for stage, source_id in ended if stage == Stage.CORRECT])
     return len(ended)
+
+
+def _give_to_people(session: Session, instance_ids: Sequence[int]) -> None:
+    """What was to be corrected and is not has a text and a verdict: people read that."""
+    if instance_ids:
+        session.execute(
+            update(Instance)
+            .where(Instance.id.in_(instance_ids))
+            .values(status=InstanceStatus.WAITING)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def add_counts(session: Session, counts: Mapping[tuple[int, str], int]) -> None:

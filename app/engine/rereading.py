@@ -18,7 +18,7 @@ from app.engine.retry import take_from_people
 from app.engine.runs import ASKS_NOTHING, note, reopen_run
 from app.errors import Conflict
 from app.pipeline import OPEN_ITEMS, UNFINISHED_RUNS, InstanceStatus, ItemState, Outcome, RunState, Stage
-from app.storage.tables import Call, Decision, Instance, Lease, LotRow, Run, VerdictRow, WorkItem
+from app.storage.tables import Call, Decision, Instance, Lease, LotRow, Run, SentBack, VerdictRow, WorkItem
 
 MOST_AT_ONCE = 5_000  # instances; a longer run goes on from the cursor
 _GROUP = 500
@@ -37,6 +37,7 @@ class Came(StrEnum):
     SAME = "same"
     DECIDED = "decided"  # left alone: a person has decided, or it is in the lot of an audit
     IN_HAND = "in_hand"  # left alone: somebody is reading it, or it is still being worked on
+    SENT_BACK = "sent_back"  # left alone: what it says now came of its verdict
     OTHER_RULES = "other_rules"  # left alone: it was judged by rules that are no longer in force
     WITHOUT_REPLY = "without_reply"
 
@@ -202,7 +203,12 @@ def _left_alone(session: Session, run_id: int, ids: Sequence[int]) -> dict[int, 
         WorkItem.run_id == run_id, WorkItem.source_id.in_(ids), WorkItem.state.in_(OPEN_ITEMS)
     )
     in_hand = {*session.scalars(leased), *session.scalars(worked_on)}
-    return dict.fromkeys(in_hand, Came.IN_HAND) | dict.fromkeys(session.scalars(decided), Came.DECIDED)
+    sent_back = session.scalars(select(SentBack.instance_id).where(SentBack.instance_id.in_(ids)))
+    return (
+        dict.fromkeys(sent_back, Came.SENT_BACK)
+        | dict.fromkeys(in_hand, Came.IN_HAND)
+        | dict.fromkeys(session.scalars(decided), Came.DECIDED)
+    )
 
 
 def _read(

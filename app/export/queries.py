@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.export.card import Credit, Facts
-from app.pipeline import Action, AuditState, InstanceStatus, Stage, Stream
+from app.pipeline import MAKING_STAGES, Action, AuditState, InstanceStatus, Stream
 from app.rows.gates import Candidate
 from app.storage.keyset import newest_first
 from app.storage.rows import OWN_ORIGIN, served_as_exemplars
@@ -28,8 +28,6 @@ from app.storage.tables import (
     Template,
     VerdictRow,
 )
-
-_MAKING = (Stage.GENERATE, Stage.DISCRIMINATE)  # what made an instance; tries and replays made none
 
 
 class ReleaseRun(NamedTuple):
@@ -132,7 +130,7 @@ def facts(session: Session, project: Project, chosen: Sequence[Candidate]) -> Fa
         cost_micro=int(
             session.scalars(
                 select(func.sum(Call.cost_micro)).where(
-                    Call.source_id == func.any(chosen_ids), Call.stage.in_(_MAKING)
+                    Call.source_id == func.any(chosen_ids), Call.stage.in_(MAKING_STAGES)
                 )
             ).one()
             or 0
@@ -157,7 +155,9 @@ def _one(session: Session, what: ColumnElement[int], project_id: int) -> int:
 
 
 def _templates(session: Session, chosen_ids: Sequence[int]) -> list[tuple[str, str]]:
-    used = select(Call.template_hash).where(Call.source_id == func.any(chosen_ids), Call.stage.in_(_MAKING))
+    used = select(Call.template_hash).where(
+        Call.source_id == func.any(chosen_ids), Call.stage.in_(MAKING_STAGES)
+    )
     ruled = select(VerdictRow.rules_hash).where(VerdictRow.instance_id == func.any(chosen_ids))
     statement = (
         select(Template.name, Template.content_hash)

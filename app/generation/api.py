@@ -52,6 +52,10 @@ class GenerationRequest(BaseModel):
         examples=["normal"],
     )
     seed: int = Field(0, description="Fixes every draw of the run", examples=[0])
+    send_back: bool = Field(
+        False,
+        description="Whether a text that a verdict or a check speaks against goes back to the generator, once",
+    )
     candidates: int = Field(
         1, description="Of each pick and task, before the next pick is used", examples=[1]
     )

@@ -33,6 +33,7 @@ class GenerationForm(BaseModel):
     priority: str = Field(default=Priority.NORMAL, max_length=20)
     seed: str = Field(default="", max_length=20)
     candidates: str = Field(default="", max_length=20)  # empty: one
+    send_back: bool = False
     granularities: str = Field(default="", max_length=200)  # "line 1, paragraph 2"; empty: all evenly
     targets: str = Field(default="", max_length=200)
 
@@ -59,6 +60,7 @@ def asked(form: GenerationForm) -> Wanted:
         budget_usd=_number(form.budget_usd, "budget_usd") if form.budget_usd.strip() else None,
         priority=form.priority,
         seed=_whole(form.seed or "0", "seed"),
+        send_back=form.send_back and form.generator != OFFLINE,
         candidates=_whole(form.candidates or "1", "candidates"),
         granularities=_named_shares(form.granularities, "granularities"),
         targets=_named_shares(form.targets, "targets"),

@@ -56,14 +56,14 @@ def _suggested() -> GenerationForm:
     """The configured models; a budget where a run costs something."""
     configured = settings()
     is_paid = {configured.generator_model, configured.discriminator_model} != {OFFLINE}
-    return GenerationForm(
-        **USUAL_SHARES,
+    suggested = GenerationForm(
         count=USUAL_COUNT,
         seed="0",
         generator=configured.generator_model,
         discriminator=configured.discriminator_model,
         budget_usd=f"{service.SUGGESTED_BUDGET_USD:g}" if is_paid else "",
     )
+    return suggested.model_copy(update=USUAL_SHARES)
 
 
 def _form_context(session: Session, project: Project, form: GenerationForm) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Wanted:
     priority: str = Priority.NORMAL
     seed: int = 0
     candidates: int = 1  # of each pick and task, before the next pick
+    send_back: bool = False  # once, what a verdict or a check of the text speaks against
     granularities: Mapping[str, float] = field(
         default_factory=dict
     )  # of summaries, by share; none: all evenly

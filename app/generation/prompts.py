@@ -59,7 +59,7 @@ class Material(NamedTuple):
 @cache
 def template(task: Task) -> Template:
     """The shipped template of `task`: its text before a snippet and cases are put in, and its hash."""
-    return template_of(f"generate/{task}", VERSION, f"{_system(task)}{BETWEEN}{_USER}")
+    return template_of(f"generate/{task}", VERSION, f"{instructions(task)}{BETWEEN}{_USER}")
 
 
 def placeholders(task: Task) -> tuple[Placeholder, ...]:
@@ -87,8 +87,8 @@ def ask(material: Material, good: Case | None, bad: Case | None, content: str | 
     values = {
         "cases": "".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
         "language": LANGUAGES[material.language].title,
-        "particulars": _particulars(material),
-        "material": _material(material),
+        "particulars": particulars(material),
+        "material": material_in_words(material),
     }
     return Prompt(
         system=filled(system, values),
@@ -114,7 +114,8 @@ def schema(task: Task) -> Mapping[str, Any]:
     }
 
 
-def _system(task: Task) -> str:
+def instructions(task: Task) -> str:
+    """The system message of a task."""
     brief = BRIEFS[task]
     return _SYSTEM.format(
         task_name=brief.task_name,
@@ -126,7 +127,8 @@ def _system(task: Task) -> str:
     )
 
 
-def _particulars(material: Material) -> str:
+def particulars(material: Material) -> str:
+    """What this question asks beyond its task."""
     if material.target_language is not None:
         return f"The target language is {LANGUAGES[material.target_language].title}."
     if material.bug is not None:
@@ -136,7 +138,8 @@ def _particulars(material: Material) -> str:
     return ""
 
 
-def _material(material: Material) -> str:
+def material_in_words(material: Material) -> str:
+    """The raw code, and its comment where the task may see it, fenced."""
     parts = [f"The code:\n{neutralise(material.code)}"]
     if BRIEFS[material.task].sees_comment and material.comment:
         parts.insert(0, f"Its comment:\n{neutralise(material.comment)}")

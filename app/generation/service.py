@@ -22,6 +22,7 @@ from app.storage.versions import in_force, templates_of
 
 MOST_INSTANCES = 1_000_000
 MOST_CANDIDATES = 20
+SENT_BACK_SHARE = 0.3  # for estimates: nothing is known before a run
 USUAL_ATTEMPTS = 2  # for each that should pass, where nothing else is said
 SUGGESTED_BUDGET_USD = 5.0
 
@@ -45,6 +46,7 @@ class Order(NamedTuple):
     budget_micro: int | None
     priority: Priority
     seed: int
+    send_back: bool
 
     @property
     def total(self) -> int:
@@ -75,6 +77,7 @@ def start_generation(session: Session, project: Project, wanted: Wanted, person:
         "count": order.total,
         "goal": order.goal and order.goal._asdict(),
         "candidates": order.mix.candidates,
+        "send_back": order.send_back,
         "generator": order.generator,
         "discriminator": order.discriminator,
         "seed": order.seed,
@@ -126,6 +129,8 @@ def check_order(session: Session, project: Project, wanted: Wanted) -> Order:
     shares = _shares(wanted.tasks)
     if generator == OFFLINE:
         _refuse_what_needs_a_model(shares)
+        if wanted.send_back:
+            raise InvalidInput(f"only a model can correct a text; the generator is {OFFLINE}", "send_back")
     models = {"generator": generator, "discriminator": discriminator}
     selection = _selection(session, project, wanted.selection_id)
     return Order(
@@ -138,13 +143,14 @@ def check_order(session: Session, project: Project, wanted: Wanted) -> Order:
         budget_micro=_budget(session, wanted.budget_usd, models),
         priority=_priority(wanted.priority),
         seed=wanted.seed,
+        send_back=wanted.send_back,
     )
 
 
 def estimate(session: Session, order: Order) -> Estimate:
     """The probable cost of `order`, from the mean size of its picks (about 3.5 bytes a token).
 
-    The offline teacher and judge cost nothing.
+    The offline teacher and judge cost nothing. Where texts are sent back, `SENT_BACK_SHARE` of them are taken to be.
     """
     sizes = queries.mean_sizes(session, order.selection.id)
     code, comment = sizes.code / _BYTES_A_TOKEN, sizes.comment / _BYTES_A_TOKEN
@@ -158,11 +164,13 @@ def estimate(session: Session, order: Order) -> Estimate:
             (order.generator, template + _CASES_TOKENS + code + comment, written),
             (order.discriminator, _RULES_TOKENS + _CASES_TOKENS + written, _VERDICT_TOKENS),
         )
+        again = SENT_BACK_SHARE if order.send_back else 0
         for model, asked, answered in steps:
             if model == OFFLINE:
                 continue
             rate = rate_of(session, model)
-            step_in, step_out = math.ceil(asked * count), math.ceil(answered * count)
+            step_in = math.ceil((asked + again * (asked + written)) * count)
+            step_out = math.ceil((1 + again) * answered * count)
             tokens_in, tokens_out = tokens_in + step_in, tokens_out + step_out
             cost = None if rate is None or cost is None else cost + rate.cost(step_in, step_out)
     return Estimate(cost, tokens_in, tokens_out)

@@ -57,6 +57,7 @@ def blind_detail(detail: InstanceShape, revision: int, text: Text, reader: str) 
             "revision": revision,
             "evidence": [],
             "verdict": None,
+            "sent_back": None,
             "calls": [call for call in detail.calls if call.stage == Stage.GENERATE],
             "decisions": [one for one in detail.decisions if one.person == reader],
             "hidden_decisions": 0,
@@ -70,7 +71,7 @@ def blind_detail(detail: InstanceShape, revision: int, text: Text, reader: str) 
 
 def blind_reading(reading: Reading, text: Text) -> Reading:
     """The card of a draw."""
-    return reading._replace(text=text, model_text=None, verdict=None, evidence=[])
+    return reading._replace(text=text, model_text=None, verdict=None, evidence=[], sent_back=None)
 
 
 def blind_rows(rows: Sequence[InstanceRow], blind: Sequence[int]) -> list[InstanceRow]:

@@ -130,6 +130,7 @@ INSTANCE: JsonDict = {
         {"number": 0, "person": None, **_TEXTS, "edit_distance": 0, "created_at": "2026-11-22T10:00:01Z"}
     ],
     "similar": [],
+    "sent_back": None,
     "warnings": [{"reason": "hidden_characters", "where": "code", "excerpt": "isU+200BAdmin = isAdmin"}],
     "imported": None,
 }

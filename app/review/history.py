@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.pipeline import OPEN_TO_PEOPLE, READINGS, Stage, Stream
+from app.pipeline import MAKING_STAGES, OPEN_TO_PEOPLE, READINGS, Stage, Stream
 from app.review import queries
 from app.review.blind import blind_detail, draw_in_hand, hidden_answers
 from app.review.imported import imported
@@ -20,6 +20,7 @@ from app.review.shapes import (
     InstanceShape,
     PickShape,
     RevisionShape,
+    SentBackShape,
     SimilarShape,
     SnippetShape,
 )
@@ -72,7 +73,6 @@ def _detail(session: Session, row: Instance, viewer: Viewer) -> InstanceShape:
         decisions = mine
         revisions = [one for one in revisions if one.number in (0, row.revision) or one.person == viewer.name]
     calls = _calls(session, row)
-    generating = [call for call in calls if call.stage == Stage.GENERATE]
     known = queries.known(session, row.id)
     text, raw = text_of(row), queries.raw_code_of(known.snippet)
     pick = session.get(Pick, row.pick_id) if row.pick_id else None
@@ -80,11 +80,12 @@ def _detail(session: Session, row: Instance, viewer: Viewer) -> InstanceShape:
         {
             **columns_of(row),
             "project": session.get_one(Project, row.project_id).slug,
-            "prompt_hash": generating[-1].template_hash if generating else None,
+            "prompt_hash": _prompt_hash(calls, known.sent_back),
             "snippet": SnippetShape.model_validate(known.snippet) if known.snippet else None,
             "pick": PickShape.model_validate(pick) if pick else None,
             "evidence": known.evidence,
             "verdict": known.verdict,
+            "sent_back": known.sent_back,
             "calls": calls,
             "decisions": decisions,
             "hidden_decisions": hidden,
@@ -94,6 +95,17 @@ def _detail(session: Session, row: Instance, viewer: Viewer) -> InstanceShape:
             "imported": imported(session, row, sees_opinions=sees_opinions),
         }
     )
+
+
+def _prompt_hash(calls: Sequence[CallShape], sent_back: SentBackShape | None) -> str | None:
+    """Of the prompt that the machine's text came of."""
+    corrected_by = sent_back.call_id if sent_back else None
+    wrote = [
+        call
+        for call in calls
+        if (call.stage == Stage.GENERATE if corrected_by is None else call.id == corrected_by)
+    ]
+    return wrote[-1].template_hash if wrote else None
 
 
 def _sees_opinions(
@@ -113,11 +125,7 @@ def _sees_opinions(
 
 
 def _calls(session: Session, row: Instance) -> list[CallShape]:
-    query = (
-        select(Call)
-        .where(Call.source_id == row.id, Call.stage.in_((Stage.GENERATE, Stage.DISCRIMINATE)))
-        .order_by(Call.id)
-    )
+    query = select(Call).where(Call.source_id == row.id, Call.stage.in_(MAKING_STAGES)).order_by(Call.id)
     return [
         CallShape.model_validate({**columns_of(call), "cost_usd": call.cost_micro / 1_000_000})
         for call in session.scalars(query)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
+from app.code.difference import changed_lines
 from app.pipeline import Role
 from app.review import audit_labels, drafts, history, queries
 from app.review.blind import draw_in_hand, ids_in_hand
@@ -76,5 +77,6 @@ def instance(
         events=timeline(detail),
         shown=fields_of(detail.task, detail.language, detail.target_language),
         stage_words=stage_words,
+        changed_lines=changed_lines,
         warning_lines=in_words,
     )

@@ -22,6 +22,7 @@ from app.review.revisions import text_at, text_of_revision
 from app.review.shapes import (
     EvidenceShape,
     RuleShape,
+    SentBackShape,
     VerdictShape,
     WarningShape,
 )
@@ -33,12 +34,14 @@ from app.storage.tables import (
     Evidence,
     Instance,
     RuleAnswer,
+    SentBack,
     Snippet,
     VerdictRow,
 )
 
 _INSTANCE = bindparam("instance_id", type_=BigInteger)
 _PERSON = bindparam("person_id", type_=BigInteger)
+_WRITING = (Stage.GENERATE, Stage.CORRECT)
 
 
 def instance(session: Session, instance_id: int) -> Instance:
@@ -80,15 +83,17 @@ _KNOWN = (
         ),
         select(Call.error_code).where(Call.id == VerdictRow.call_id).scalar_subquery(),
         select(Call.error_code)
-        .where(Call.source_id == _INSTANCE, Call.stage == Stage.GENERATE, Call.usable.is_(True))
+        .where(Call.source_id == _INSTANCE, Call.stage.in_(_WRITING), Call.usable.is_(True))
         .order_by(Call.id.desc())
         .limit(1)
         .scalar_subquery(),
         Draft,
+        SentBack,
     )
     .select_from(Instance)
     .outerjoin(Snippet, Snippet.id == Instance.snippet_id)
     .outerjoin(VerdictRow, VerdictRow.id == _NEWEST)
+    .outerjoin(SentBack, SentBack.instance_id == Instance.id)
     .outerjoin(Draft, and_(Draft.instance_id == Instance.id, Draft.person_id == _PERSON))
     .where(Instance.id == _INSTANCE)
 )
@@ -105,12 +110,13 @@ class Known(NamedTuple):
     evidence: list[EvidenceShape]
     is_mended: bool
     draft: Draft | None
+    sent_back: SentBackShape | None
 
 
 def known(session: Session, instance_id: int, reader_id: int | None = None) -> Known:
     """The newest verdict comes with its rules: failed ones first, then passed, then unchecked."""
     found = session.execute(_KNOWN, {"instance_id": instance_id, "person_id": reader_id}).one()
-    snippet, verdict, answers, evidence, verdict_read, text_read, draft = found
+    snippet, verdict, answers, evidence, verdict_read, text_read, draft, first = found
     order = {"no": 0, "yes": 1}
     rules = sorted(
         (RuleShape.model_validate(one) for one in answers or ()),  # an invalid verdict has none
@@ -121,7 +127,8 @@ def known(session: Session, instance_id: int, reader_id: int | None = None) -> K
         VerdictShape.model_validate({**columns_of(verdict), "rules": rules, **mended}) if verdict else None
     )
     shapes = [EvidenceShape.model_validate(one) for one in evidence or ()]
-    return Known(snippet, shape, shapes, text_read == REPAIRED, draft)
+    sent_back = SentBackShape.model_validate(columns_of(first)) if first else None
+    return Known(snippet, shape, shapes, text_read == REPAIRED, draft, sent_back)
 
 
 class Reading(NamedTuple):
@@ -135,6 +142,7 @@ class Reading(NamedTuple):
     evidence: list[EvidenceShape]
     is_mended: bool
     draft: Draft | None
+    sent_back: SentBackShape | None
 
     @property
     def warnings(self) -> list[WarningShape]:

@@ -160,6 +160,20 @@ class WarningShape(_Shape):
     excerpt: str = Field(examples=["isU+200BAdmin = isAdmin"])
 
 
+class SentBackShape(BaseModel):
+    """That the instance went back to its generator once, with its first text."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    analysis: str = Field(description="What the verdict and the checks had found")
+    instruction: str
+    information: str
+    solution: str
+    call_id: int | None = Field(description="The call that corrected it; null: none has")
+    why_kept: str | None = Field(description="Why the first text stays")
+    created_at: datetime
+
+
 class InstanceShape(_Shape):
     """One instance with everything that is known about it."""
 
@@ -189,6 +203,7 @@ class InstanceShape(_Shape):
     pick: PickShape | None
     evidence: list[EvidenceShape]
     verdict: VerdictShape | None
+    sent_back: SentBackShape | None = None
     calls: list[CallShape]
     decisions: list[DecisionShape]
     hidden_decisions: int = 0  # other people's, of an instance that is still to be read without knowing them

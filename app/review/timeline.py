@@ -64,4 +64,9 @@ def edits(revisions: list[RevisionShape]) -> list[Edit]:
 
 def stage_words(stage: str) -> str:
     """What a call was for, as a page says it."""
-    return {Stage.GENERATE: "Asked for the instance", Stage.DISCRIMINATE: "Asked for a verdict"}[Stage(stage)]
+    return {
+        Stage.GENERATE: "Asked for the instance",
+        Stage.DISCRIMINATE: "Asked for a verdict",
+        Stage.CORRECT: "Sent back for a better text",
+        Stage.CONFIRM: "Asked for a verdict on the better text",
+    }[Stage(stage)]

@@ -36,6 +36,7 @@ _REREAD: JsonDict = {
     "same": 778,
     "decided": 3,
     "in_hand": 0,
+    "sent_back": 0,
     "other_rules": 0,
     "without_reply": 0,
     "examples": [{"instance_id": 7, "stage": "discriminate", "came": "changed", "detail": "fail, now pass"}],
@@ -184,6 +185,7 @@ class RereadShape(BaseModel):
     same: int
     decided: int = Field(description="Left alone: people have decided, or it is in the lot of an audit")
     in_hand: int = Field(description="Left alone: somebody reads it, or it is still being worked on")
+    sent_back: int = Field(description="Left alone: they went back to the generator after a verdict")
     other_rules: int = Field(description="Left alone: judged by rules that are no longer in force")
     without_reply: int
     examples: list[ExampleShape] = Field(description="Up to ten each of those that are read again")

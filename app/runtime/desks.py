@@ -2,8 +2,8 @@
 
 from app.discrimination import rendering as judge
 from app.discrimination.trying import JudgeDesk
+from app.generation import correcting, trying
 from app.generation import rendering as generator
-from app.generation import trying
 from app.generation.trying import GeneratorDesk
 from app.pipeline import Stage
 from app.prompts.desks import Desks
@@ -14,6 +14,8 @@ DESKS: Desks = {desk.kind: desk for desk in (GeneratorDesk(), JudgeDesk())}
 RENDERERS: Renderers = {
     Stage.GENERATE: generator.rendered,
     Stage.DISCRIMINATE: judge.rendered,
+    Stage.CORRECT: correcting.rendered,
+    Stage.CONFIRM: judge.rendered,
     Stage.REPLAY: judge.rendered,
     Stage.TRY_PROMPT: trying.rendered,
     Stage.TRY_JUDGE: judge.rendered,

@@ -23,6 +23,7 @@ from app.engine.sweep import say_alive, sweep
 from app.errors import DomainError, Unparsable
 from app.evidence.service import gather_evidence
 from app.export.service import build_release
+from app.generation.correcting import CorrectionHandler
 from app.generation.handler import GenerationHandler
 from app.generation.trying import TryPromptHandler
 from app.ingestion.importing import import_set
@@ -108,9 +109,13 @@ def _guarded_job(job: Job) -> Job:
     return steps
 
 
+_JUDGE = _Guarded(DiscriminationHandler())
+
 HANDLERS: Handlers = {
     Stage.GENERATE: _Guarded(GenerationHandler(check=gather_evidence)),
-    Stage.DISCRIMINATE: _Guarded(DiscriminationHandler()),
+    Stage.DISCRIMINATE: _JUDGE,
+    Stage.CORRECT: _Guarded(CorrectionHandler(check=gather_evidence)),
+    Stage.CONFIRM: _JUDGE,
     Stage.REPLAY: _Guarded(ReplayHandler()),
     Stage.TRY_PROMPT: _Guarded(TryPromptHandler()),
     Stage.TRY_JUDGE: _Guarded(TryJudgeHandler()),

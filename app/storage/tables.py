@@ -586,6 +586,23 @@ class Exemplar(_Numbered, _Created, Base):
     content_hash: Mapped[str]
 
 
+class SentBack(_Created, Base):
+    """That an instance went back to its generator once: its first text, what was found, and what came of it."""
+
+    __tablename__ = "sent_back"
+
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), primary_key=True)
+    judge_call_id: Mapped[int] = mapped_column(ForeignKey("call.id"))  # whose verdict sent it back
+    instruction: Mapped[str]
+    information: Mapped[str]
+    solution: Mapped[str]
+    analysis: Mapped[str]
+    call_id: Mapped[int | None] = mapped_column(
+        ForeignKey("call.id")
+    )  # that corrected it; null: not yet, or never
+    why_kept: Mapped[str | None]  # why the first text stays
+
+
 class ExemplarStanding(_Created, Base):
     """What a project's people have said about a case, shipped ones too; no row: it stands as any other."""
 

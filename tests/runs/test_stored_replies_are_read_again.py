@@ -164,6 +164,7 @@ COUNTS = {
     Came.SAME: 1,
     Came.DECIDED: 1,
     Came.IN_HAND: 1,
+    Came.SENT_BACK: 0,
     Came.OTHER_RULES: 0,
     Came.WITHOUT_REPLY: 0,
 }
