@@ -31,6 +31,10 @@ READERS = {
 DRAWS_READ = 80
 ROWS = {
     "audit_id": "SELECT min(id) FROM audit",
+    "/adjudication/audits/{audit_id}/{instance_id}": (
+        "SELECT '/adjudication/audits/' || audit_id || '/' || instance_id FROM decision"
+        " WHERE audit_id IS NOT NULL GROUP BY audit_id, instance_id HAVING count(DISTINCT defect) = 2"
+    ),
     "bulk_action_id": "SELECT min(id) FROM bulk_action HAVING min(id) IS NOT NULL",
     "snippet_id": "SELECT min(snippet_id) FROM pick",
     "source_id": "SELECT min(id) FROM source",
