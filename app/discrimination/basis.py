@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from app.discrimination import prompts
+from app.discrimination import prompts, queries
 from app.discrimination.mechanical import Evidence, machine_answers
 from app.discrimination.offline import no_opinion, silence
 from app.discrimination.opinion import Answered as AnsweredRule
-from app.discrimination.opinion import merged
+from app.discrimination.opinion import merged, overall
 from app.discrimination.parsing import Opinion, opinion
 from app.discrimination.prompts import Judged
 from app.discrimination.rubric import Rule, RuleSet, by_a_model, rule_set
-from app.pipeline import OFFLINE, Task
+from app.pipeline import OFFLINE, Task, Verdict
 from app.prompting.exemplars import NONE, Case, Drawn
 from app.prompting.prompt import Answered, Prompt
 from app.prompting.template import Template, asks_for
@@ -54,6 +54,12 @@ class Basis(NamedTuple):
     def answers(self, judged: Judged, said: Opinion, evidence: Evidence) -> list[AnsweredRule]:
         """One for each rule that holds for the instance, the machine's among them."""
         return merged(self.rules_for(judged), said.answers, machine_answers(judged, evidence))
+
+    def verdict(self, session: Session, call: Call, judged: Judged, revision: int) -> Verdict:
+        """What follows from a reply, and from what was found about the revision that it judges. Raises Unparsable."""
+        said = self.said_by(call, judged)
+        evidence = queries.evidence_of_revision(session, call.source_id, revision)
+        return overall(self.answers(judged, said, evidence))
 
 
 class Bases:

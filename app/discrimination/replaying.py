@@ -12,9 +12,8 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
-from app.discrimination import prompts, queries, service
+from app.discrimination import prompts, service
 from app.discrimination.basis import Bases, shipped
-from app.discrimination.opinion import overall
 from app.discrimination.prompts import Judged
 from app.discrimination.queries import TEXTS
 from app.discrimination.rulebook import sets_of
@@ -239,12 +238,10 @@ class ReplayHandler:
             _, judged, revision, _ = found[item.id]
             basis = self._bases.of(session, item.run_id, judged.task)
             try:
-                said = basis.said_by(call, judged)
+                verdict = basis.verdict(session, call, judged, revision)
             except Unparsable as error:
                 endings.append(error)
                 continue
-            evidence = queries.evidence_of_revision(session, item.source_id, revision)
-            verdict = overall(basis.answers(judged, said, evidence))
             endings.append(_keep(session, item, call, verdict))
         return endings
 

@@ -1,6 +1,5 @@
 """A project's rules over REST: read, saved as a version, switched. Touches HTTP, as `api` does."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Body, Query, Response
@@ -13,6 +12,7 @@ from app.discrimination.service import Shown
 from app.pipeline import Task
 from app.web.dependencies import AdminProject, ApiCaller, DbSession, ReadProject
 from app.web.idempotency import api_router
+from app.web.versions import VersionShape, version_shapes
 
 router = api_router(tags=["rules"])
 
@@ -50,15 +50,6 @@ class RulesShape(BaseModel):
     rules: list[RuleShape]
 
 
-class RulesVersion(BaseModel):
-    version: int
-    content_hash: str
-    by: str | None = Field(description="Null: the command line")
-    note: str
-    created_at: datetime
-    in_force: bool
-
-
 class NewRules(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -87,20 +78,10 @@ def rules(
 
 
 @router.get("/projects/{project}/rules/versions")
-def rule_versions(session: DbSession, project: ReadProject) -> list[RulesVersion]:
+def rule_versions(session: DbSession, project: ReadProject) -> list[VersionShape]:
     """Those that people wrote, the newest first."""
     force = service.rules_in_force(session, project).content_hash
-    return [
-        RulesVersion(
-            version=row.version,
-            content_hash=row.content_hash,
-            by=author,
-            note=row.note,
-            created_at=row.created_at,
-            in_force=row.content_hash == force,
-        )
-        for row, author in service.versions(session, project)
-    ]
+    return version_shapes(service.versions(session, project), force)
 
 
 @router.post("/projects/{project}/rules/versions", status_code=201)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.discrimination import prompts, queries
@@ -20,7 +20,8 @@ from app.prompting.prompt import Answered, Prompt
 from app.prompting.template import Template
 from app.prompting.trying import Piece, Preview, Reading, Subject
 from app.storage.bank import Bank
-from app.storage.tables import Call, Instance, Lease, Run, WorkItem
+from app.storage.lots import read_blind_by
+from app.storage.tables import Call, Instance, Run, WorkItem
 from app.storage.versions import in_force
 
 _LISTED = 20  # instances to choose from
@@ -49,16 +50,13 @@ class JudgeDesk:
 
     def subjects(self, session: Session, project_id: int, task: Task, person_id: int) -> list[Subject]:
         """The newest instances with a text, without those that the person is to read blind."""
-        in_hand = exists().where(
-            Lease.instance_id == Instance.id, Lease.person_id == person_id, Lease.audit_id.is_not(None)
-        )
         query = (
             select(Instance)
             .where(
                 Instance.project_id == project_id,
                 Instance.task == task,
                 Instance.status.in_(HAVE_TEXT),
-                ~in_hand,
+                ~read_blind_by(person_id, Instance.id),
             )
             .order_by(Instance.id.desc())
             .limit(_LISTED)
@@ -147,12 +145,10 @@ class TryJudgeHandler:
             judged, revision = _tried(session, run, [item.source_id])[item.source_id]
             basis = self._bases.of(session, run.id, judged.task)
             try:
-                said = basis.said_by(call, judged)
+                verdict = basis.verdict(session, call, judged, revision)
             except Unparsable as error:
                 endings.append(error)
                 continue
-            evidence = queries.evidence_of_revision(session, item.source_id, revision)
-            verdict = overall(basis.answers(judged, said, evidence))
             endings.append(Ending(outcome=OUTCOME_OF_VERDICT[verdict]))
         return endings
 

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.pipeline import UNFINISHED_RUNS, Standing
-from app.storage.tables import Call, Exemplar, ExemplarStanding, Lease, Person, Run, RunExemplar
+from app.storage.lots import read_blind_by
+from app.storage.searching import contains
+from app.storage.tables import Call, Exemplar, ExemplarStanding, Person, Run, RunExemplar
 
 
 class Filters(NamedTuple):
@@ -58,16 +60,11 @@ _STANDING: ColumnElement[str] = func.coalesce(ExemplarStanding.standing, literal
 
 def _cases(project_id: int, person_id: int) -> Select[Exemplar, str, str, str]:
     """Of the project and the shipped ones, but what the person is reading blind for an audit."""
-    in_hand = exists().where(
-        Lease.person_id == person_id,
-        Lease.instance_id == Exemplar.instance_id,
-        Lease.audit_id.is_not(None),
-    )
     return (
         select(Exemplar, _STANDING, func.coalesce(ExemplarStanding.note, ""), Person.name)
         .outerjoin(ExemplarStanding, _of_project(project_id))
         .outerjoin(Person, Person.id == ExemplarStanding.person_id)
-        .where(_seen_in(project_id), ~in_hand)
+        .where(_seen_in(project_id), ~read_blind_by(person_id, Exemplar.instance_id))
     )
 
 
@@ -101,9 +98,8 @@ def _matching(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.standing:
         conditions.append(_STANDING.in_((filters.standing,)))
     if filters.q:
-        word = filters.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         texts = (Exemplar.instruction, Exemplar.information, Exemplar.solution, Exemplar.analysis)
-        conditions.append(or_(*(column.ilike(f"%{word}%") for column in texts)))
+        conditions.append(contains(filters.q, *texts))
     return conditions
 
 

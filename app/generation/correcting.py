@@ -11,13 +11,12 @@ from sqlalchemy.orm import Session
 from app.engine.handlers import Ending
 from app.errors import DomainError, Unparsable
 from app.generation import correction, queries
-from app.generation.parsing import Written, parsed
+from app.generation.parsing import Written
 from app.pipeline import InstanceStatus, Outcome, Stage, Task, Verdict
 from app.prompting.exemplars import text_hash
 from app.prompting.prompt import Answered, Prompt
-from app.prompting.reading import how_read
 from app.prompting.repeating import again
-from app.storage.bank import reply_of, template_content
+from app.storage.bank import template_content
 from app.storage.frozen import Frozen
 from app.storage.tables import Call, Instance, SentBack, WorkItem
 
@@ -30,11 +29,13 @@ class CorrectionHandler:
         self._check = check
 
     def prepare(self, session: Session, items: Sequence[WorkItem]) -> Sequence[Prompt | Answered]:
+        ids = [item.source_id for item in items]
+        sent_back = queries.sent_back(session, ids)
         questions: dict[int, Prompt] = {}
-        for instance, snippet, run in queries.asked_about(session, [item.source_id for item in items]):
+        for instance, snippet, run in queries.asked_about(session, ids):
             material = queries.material_of(instance, snippet)
             content = self._frozen.template(session, run.id, f"correct/{instance.task}").content
-            first = session.get_one(SentBack, instance.id)
+            first = sent_back[instance.id]
             questions[instance.id] = correction.ask(
                 material, _first_text(instance, first), first.analysis, content
             )
@@ -43,18 +44,18 @@ class CorrectionHandler:
     def record(
         self, session: Session, answered: Sequence[tuple[WorkItem, Call]]
     ) -> Sequence[Ending | DomainError]:
-        instances = queries.instances(session, [item.source_id for item, _ in answered])
+        ids = [item.source_id for item, _ in answered]
+        instances, sent_back = queries.instances(session, ids), queries.sent_back(session, ids)
         endings: list[Ending | DomainError] = []
         texts: list[tuple[Instance, Written]] = []
         for item, call in answered:
             instance = instances[item.source_id]
             try:
-                text, marks = parsed(reply_of(call), Task(instance.task), instance.language)
+                text = queries.read_text(instance, call)
             except Unparsable as error:
                 endings.append(error)
                 continue
-            call.error_code, call.error_detail = how_read(marks)
-            first = session.get_one(SentBack, instance.id)
+            first = sent_back[instance.id]
             if text_hash(instance.task, *text[1:]) == instance.text_hash:
                 endings.append(_keep_first(instance, first, "the same text came back"))
                 continue

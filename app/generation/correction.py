@@ -5,17 +5,15 @@ from functools import cache
 from app.code.languages import LANGUAGES
 from app.generation.parsing import Written
 from app.generation.prompts import (
-    MOST_OUTPUT_TOKENS,
-    TEMPERATURE,
     Material,
     instructions,
     material_in_words,
     particulars,
-    schema,
+    question,
 )
 from app.pipeline import Task
 from app.prompting.prompt import Prompt
-from app.prompting.template import BETWEEN, Template, filled, messages_of, template_hash, template_of
+from app.prompting.template import BETWEEN, Template, template_of
 from app.prompting.untrusted import neutralise
 
 VERSION = "1"
@@ -49,7 +47,6 @@ def template(task: Task) -> Template:
 
 def ask(material: Material, first: Written, analysis: str, content: str) -> Prompt:
     """The question for a better text than `first`; `analysis`: what was found against it."""
-    system, user = messages_of(content)
     values = {
         "language": LANGUAGES[material.language].title,
         "particulars": particulars(material),
@@ -59,13 +56,4 @@ def ask(material: Material, first: Written, analysis: str, content: str) -> Prom
         "solution": neutralise(first.solution),
         "analysis": neutralise(analysis),
     }
-    return Prompt(
-        system=filled(system, values),
-        user=filled(user, values),
-        schema_name="instance",
-        schema=schema(material.task),
-        template_hash=template_hash(content),
-        max_output_tokens=MOST_OUTPUT_TOKENS,
-        temperature=TEMPERATURE,
-        sample=material.candidate,
-    )
+    return question(material, content, values)

@@ -8,13 +8,12 @@ from app.engine.handlers import Ending
 from app.errors import DomainError, Unparsable
 from app.generation import prompts, queries
 from app.generation.offline import teach
-from app.generation.parsing import Written, parsed
+from app.generation.parsing import Written
 from app.pipeline import OFFLINE, InstanceStatus, Outcome, Stage, Task
 from app.prompting.exemplars import NONE, Drawn, draw_exemplars, draw_seed
 from app.prompting.prompt import Answered, Prompt
-from app.prompting.reading import how_read
 from app.prompting.template import Template, asks_for
-from app.storage.bank import Bank, reply_of
+from app.storage.bank import Bank
 from app.storage.frozen import Frozen
 from app.storage.tables import Call, Instance, WorkItem
 
@@ -68,11 +67,10 @@ class GenerationHandler:
         for item, call in answered:
             instance = instances[item.source_id]
             try:
-                text, marks = parsed(reply_of(call), Task(instance.task), instance.language)
+                text = queries.read_text(instance, call)
             except Unparsable as error:
                 endings.append(error)
                 continue
-            call.error_code, call.error_detail = how_read(marks)
             texts.append((instance, text))
             endings.append(Ending(next_stage=Stage.DISCRIMINATE))
         queries.keep_texts(session, texts)

@@ -83,13 +83,18 @@ def ask(material: Material, good: Case | None, bad: Case | None, content: str | 
     `content`: of another template than the shipped one.
     """
     content = content or template(material.task).content
-    system, user = messages_of(content)
     values = {
         "cases": "".join(f"{case_in_words(case)}\n\n" for case in (good, bad) if case is not None),
         "language": LANGUAGES[material.language].title,
         "particulars": particulars(material),
         "material": material_in_words(material),
     }
+    return question(material, content, values)
+
+
+def question(material: Material, content: str, values: Mapping[str, str]) -> Prompt:
+    """A template filled with `values`, which asks for an instance of `material`."""
+    system, user = messages_of(content)
     return Prompt(
         system=filled(system, values),
         user=filled(user, values),

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from app.generation.parsing import Written
+from app.generation.parsing import Written, parsed
 from app.generation.plan import Material as Picked
 from app.generation.plan import Planned
 from app.generation.prompts import Material
@@ -16,7 +16,10 @@ from app.generation.shipped.cases import CASES
 from app.generation.snapshot import CASES_OF_A_KIND, Candidate, Origin, chosen
 from app.pipeline import InstanceStatus, RunState, Standing, Task
 from app.prompting.exemplars import Listed, exemplar_of, text_hash
+from app.prompting.reading import how_read
+from app.storage.bank import reply_of
 from app.storage.tables import (
+    Call,
     Exemplar,
     ExemplarStanding,
     Instance,
@@ -25,6 +28,7 @@ from app.storage.tables import (
     Run,
     RunExemplar,
     Selection,
+    SentBack,
     Snippet,
 )
 
@@ -246,6 +250,19 @@ def first_picks(session: Session, selection_id: int, most: int) -> list[tuple[Pi
         .limit(most)
     )
     return [(pick, snippet) for pick, snippet in session.execute(query)]
+
+
+def read_text(instance: Instance, call: Call) -> Written:
+    """What the reply says; how it was read is noted on the call. Raises Unparsable."""
+    text, marks = parsed(reply_of(call), Task(instance.task), instance.language)
+    call.error_code, call.error_detail = how_read(marks)
+    return text
+
+
+def sent_back(session: Session, instance_ids: Collection[int]) -> dict[int, SentBack]:
+    """The first texts of instances that went back, by instance."""
+    rows = session.scalars(select(SentBack).where(SentBack.instance_id.in_(instance_ids)))
+    return {row.instance_id: row for row in rows}
 
 
 def keep_texts(session: Session, texts: Iterable[tuple[Instance, Written]]) -> None:

@@ -1,6 +1,5 @@
 """A project's prompts over REST: read, saved as a version, switched."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Body, Query, Response
@@ -14,6 +13,7 @@ from app.storage.tables import Project
 from app.storage.versions import SHIPPED, Chosen, versions_of
 from app.web.dependencies import AdminProject, ApiCaller, DbSession, ReadProject
 from app.web.idempotency import api_router
+from app.web.versions import VersionShape, version_shapes
 
 router = api_router(tags=["prompts"])
 
@@ -35,15 +35,6 @@ class PromptShape(BaseModel):
     in_force: bool = Field(description="Whether the next runs start with it")
     content_hash: str
     content: str = Field(description="The system message, a line `---`, and the question")
-
-
-class PromptVersionShape(BaseModel):
-    version: int
-    content_hash: str
-    by: str | None = Field(description="Null: the command line")
-    note: str
-    created_at: datetime
-    in_force: bool
 
 
 class NewPrompt(BaseModel):
@@ -122,7 +113,7 @@ def prompt(
 @router.get("/projects/{project}/prompts/{kind}/{task}/versions")
 def prompt_versions(
     session: DbSession, project: ReadProject, desk: AskedDesk, task: Task
-) -> list[PromptVersionShape]:
+) -> list[VersionShape]:
     """Those that people wrote, the newest first."""
     return _versions(session, project, desk, task)
 
@@ -223,16 +214,7 @@ def _shape(found: Chosen) -> PromptShape:
     )
 
 
-def _versions(session: DbSession, project: Project, desk: Desk, task: Task) -> list[PromptVersionShape]:
+def _versions(session: DbSession, project: Project, desk: Desk, task: Task) -> list[VersionShape]:
     stands = service.standing(session, project, desk, task)
-    return [
-        PromptVersionShape(
-            version=row.version,
-            content_hash=row.content_hash,
-            by=author,
-            note=row.note,
-            created_at=row.created_at,
-            in_force=row.content_hash == stands.force.template.content_hash,
-        )
-        for row, author in versions_of(session, project.id, stands.name)
-    ]
+    written = versions_of(session, project.id, stands.name)
+    return version_shapes(written, stands.force.template.content_hash)

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, text, union
+from sqlalchemy import ColumnElement, Select, func, select, text, union
 from sqlalchemy.orm import Session
 
 from app.pipeline import Stream
 from app.review.blind import blind_rows
 from app.review.shapes import InstanceRow
+from app.storage.searching import contains
 from app.storage.tables import Decision, Instance, Snippet
 
 MOST_COUNTED = 10_000  # a count that people only glance at stops here
@@ -46,14 +47,8 @@ def matching(filters: Filters) -> list[ColumnElement[bool]]:
         )
         conditions.append(Instance.id.in_(given))
     if filters.q:
-        conditions.append(_contains(filters.q, *_TEXTS, *_TEXTS_OF_SNIPPET))
+        conditions.append(contains(filters.q, *_TEXTS, *_TEXTS_OF_SNIPPET))
     return conditions
-
-
-def _contains(word: str, *columns: Any) -> ColumnElement[bool]:
-    """`word` anywhere in one of the columns, its own % and _ meant literally."""
-    literal = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return or_(*(column.ilike(f"%{literal}%") for column in columns))
 
 
 def ids_matching(
@@ -80,10 +75,8 @@ def ids_matching(
         return plain if limit is None else plain.order_by(Instance.id).limit(limit)
     _plan_anew(session)
     sides = (
-        plain.where(_contains(filters.q, *_TEXTS)),
-        plain.join(Snippet, Snippet.id == Instance.snippet_id).where(
-            _contains(filters.q, *_TEXTS_OF_SNIPPET)
-        ),
+        plain.where(contains(filters.q, *_TEXTS)),
+        plain.join(Snippet, Snippet.id == Instance.snippet_id).where(contains(filters.q, *_TEXTS_OF_SNIPPET)),
     )
     if limit is not None:
         sides = tuple(side.order_by(Instance.id).limit(limit) for side in sides)

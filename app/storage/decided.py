@@ -1,6 +1,6 @@
 """The word of people that holds on an instance, beside the verdict that was on screen. Touches the tables, reading only."""
 
-from sqlalchemy import ColumnElement, Subquery, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Subquery, select, union
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from app.pipeline import READINGS, Action, Stream
@@ -34,9 +34,15 @@ def decided(project_id: int, *conditions: ColumnElement[bool]) -> Subquery:
 
 def has_served() -> ColumnElement[bool]:
     """A case made of the instance was shown in some call."""
-    shown = union(
+    cases = select(Exemplar.instance_id).where(
+        Exemplar.instance_id.is_not(None), Exemplar.id.in_(shown_cases())
+    )
+    return Instance.id.in_(cases)
+
+
+def shown_cases() -> CompoundSelect[int | None]:
+    """The numbers of the cases that some call showed to a model."""
+    return union(
         select(Call.good_exemplar_id).where(Call.good_exemplar_id.is_not(None)),
         select(Call.bad_exemplar_id).where(Call.bad_exemplar_id.is_not(None)),
     )
-    cases = select(Exemplar.instance_id).where(Exemplar.instance_id.is_not(None), Exemplar.id.in_(shown))
-    return Instance.id.in_(cases)

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import exists, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.storage.tables import Audit, Instance, Lease, LotRow
 
@@ -51,9 +51,16 @@ def lots_before(session: Session, audit: Audit) -> list[tuple[Audit, int]]:
     return [(one, rows) for one, rows in session.execute(statement)]
 
 
+InstanceId = int | InstrumentedAttribute[int] | InstrumentedAttribute[int | None]
+
+
 def reads_blind(session: Session, person_id: int, instance_id: int) -> bool:
     """Whether the person has this instance in hand for an audit: what a machine said about it is hidden from them."""
-    in_hand = exists().where(
+    return session.scalars(select(read_blind_by(person_id, instance_id))).one()
+
+
+def read_blind_by(person_id: int, instance_id: InstanceId) -> ColumnElement[bool]:
+    """The same as a condition, also about the numbers in a column."""
+    return exists().where(
         Lease.person_id == person_id, Lease.instance_id == instance_id, Lease.audit_id.is_not(None)
     )
-    return session.scalars(select(in_hand)).one()

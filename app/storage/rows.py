@@ -9,9 +9,8 @@ from sqlalchemy.orm import Session
 from app.pipeline import Action, Finding, InstanceStatus, Stream, Verdict
 from app.rows.codeocean import Admitted
 from app.rows.gates import Candidate
-from app.storage.decided import has_served
+from app.storage.decided import has_served, shown_cases
 from app.storage.tables import (
-    Call,
     Decision,
     Evidence,
     Exemplar,
@@ -107,10 +106,8 @@ def admitted_rows(session: Session, chosen: Sequence[Chosen | Candidate]) -> Ite
 
 def served_as_exemplars(session: Session, instance_ids: Sequence[int]) -> frozenset[int]:
     """Those of the instances that some call showed to a model."""
-    good = select(Call.good_exemplar_id).where(Call.good_exemplar_id.is_not(None))
-    bad = select(Call.bad_exemplar_id).where(Call.bad_exemplar_id.is_not(None))
     shown = select(Exemplar.instance_id).where(
-        Exemplar.instance_id == func.any(instance_ids), Exemplar.id.in_(good.union(bad))
+        Exemplar.instance_id == func.any(instance_ids), Exemplar.id.in_(shown_cases())
     )
     return frozenset(number for number in session.scalars(shown) if number is not None)
 
