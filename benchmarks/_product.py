@@ -261,11 +261,18 @@ _BROKEN = {  # what must hold of a generation that has ended: the number of rows
             WHERE instance.run_id = :run GROUP BY instance.id HAVING count(item.id) <> 1) AS broken""",
     "instances more or fewer than asked for": """
         SELECT abs(total - (SELECT count(*) FROM instance WHERE run_id = :run)) FROM run WHERE id = :run""",
-    "revisions with two verdicts": """
+    "texts with two verdicts": """
         SELECT count(*) FROM (
             SELECT verdict.instance_id FROM verdict JOIN instance ON instance.id = verdict.instance_id
+            LEFT JOIN sent_back ON sent_back.instance_id = instance.id
+                AND sent_back.judge_call_id = verdict.call_id AND sent_back.call_id IS NOT NULL
             WHERE instance.run_id = :run
-            GROUP BY verdict.instance_id, verdict.revision HAVING count(*) > 1) AS broken""",
+            GROUP BY verdict.instance_id, verdict.revision, sent_back.instance_id HAVING count(*) > 1) AS broken""",
+    "texts that came back and were not judged by whoever confirms": """
+        SELECT count(*) FROM instance JOIN sent_back ON sent_back.instance_id = instance.id
+        WHERE instance.run_id = :run AND sent_back.call_id IS NOT NULL AND instance.status <> 'generating'
+            AND NOT EXISTS (SELECT FROM verdict JOIN call ON call.id = verdict.call_id
+                WHERE verdict.instance_id = instance.id AND call.stage = 'confirm')""",
     "verdicts of the wrong kind or missing": """
         SELECT count(*) FROM work_item AS item JOIN instance ON instance.id = item.source_id
         WHERE item.run_id = :run AND item.outcome IN ('passed', 'failed_verdict', 'invalid_verdict')

@@ -3,7 +3,7 @@
     python -m benchmarks.rerender [--full] [--data FILE]
 
 Generations over all four tasks through the real workers: with unusable replies and faults until every state is
-reached, one with a goal, one cancelled, one asked again, and tries of prompts, twice. While the first is going,
+reached, one with a goal, one that sends texts back, one cancelled, one asked again, and tries of prompts, twice. While the first is going,
 the prompts and the rules of the project are switched. Then every call is rendered again: its request hash must be
 the one it was sent with, and its messages, hashed, among those that the server has seen, as often as it has seen them.
 `--data`: rows in CodeSearchNet's form beside the functions of the standard library, for more languages.
@@ -117,7 +117,10 @@ def _all_runs(
     ]
     for run_id in ended[-2:]:
         await_end(database, run_id, PATIENCE_S)
-    server.behave(latency_s=0.5)
+    server.behave(verdict_no=0.5)
+    ended.append(generate(product, _PROJECT, instances // 4, seed=5, send_back=True))
+    await_end(database, ended[-1], PATIENCE_S)
+    server.behave(latency_s=0.5, verdict_no=0.1)
     ended.append(generate(product, _PROJECT, instances, seed=4))
     time.sleep(1)
     product.post(f"{_PATH}/runs/{ended[-1]}/cancel")
