@@ -13,8 +13,11 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError
+from redis.exceptions import RedisError
 from sqlalchemy import select as sql_select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.errors import DomainError, InvalidInput, NotFound
@@ -25,6 +28,7 @@ from app.runtime.instance import running_instance
 from app.runtime.logs import configure_logging
 from app.settings import settings
 from app.storage.database import session_factory
+from app.storage.faults import server_fault
 from app.storage.tables import Project, Run
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -44,11 +48,29 @@ def main() -> None:
         configure_logging(settings().log_format)
         cli()
     except ValidationError as error:
-        _fail("; ".join(f"{'.'.join(map(str, one['loc'])).upper()} {one['msg']}" for one in error.errors()))
+        _fail("; ".join(map(_wrong_setting, error.errors())))
+    except SettingsError as error:
+        _fail(f"the settings cannot be read: {error}")
     except (DomainError, OSError) as error:
         _fail(str(error))
-    except OperationalError as error:
-        _fail(f"the database does not answer: {error.orig}")
+    except (SQLAlchemyError, RedisError) as error:
+        fault = server_fault(error)
+        if fault is None:
+            raise
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        _fail(f"{fault.says} ({' '.join(str(cause).split())})")
+
+
+def _wrong_setting(error: ErrorDetails) -> str:
+    """`PORT: Input should be less than or equal to 65535, and it is 99999`; what was given may be a secret."""
+    name = ".".join(map(str, error["loc"])).upper()
+    message = error["msg"].removeprefix("Value error, ")
+    if not name:
+        return message
+    is_secret = name.endswith(("_KEY", "_URL"))
+    return (
+        f"{name}: {message}" if is_secret else f"{name}: {message}, and it is {str(error['input'])[:100]!r}"
+    )
 
 
 def _fail(message: str) -> None:

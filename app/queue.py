@@ -9,6 +9,7 @@ from functools import lru_cache
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -58,7 +59,11 @@ def ring(job: str) -> None:
     """Send one doorbell now. A Redis that is away costs time, not work."""
     try:
         broker().send_task(job, queue=QUEUES[job], expires=60, retry=False, ignore_result=True)
-    except (OperationalError, OSError) as error:
+    except (
+        OperationalError,
+        RedisError,
+        OSError,
+    ) as error:  # RedisError: it answers, and refuses to be written to
         _log.warning("doorbell_not_sent", job=job, error=str(error))
 
 

@@ -3,12 +3,32 @@
 import hashlib
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from app.pipeline import OFFLINE
+
+
+def _postgres_url(url: str) -> str:
+    try:
+        driver = make_url(url).get_backend_name()
+    except (ArgumentError, ValueError):
+        raise ValueError("is no address such as postgresql://user:password@host/database") from None
+    if driver not in ("postgresql", "postgres"):
+        raise ValueError(
+            "must be the address of a PostgreSQL database: postgresql://user:password@host/database"
+        )
+    return url
+
+
+def _redis_url(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must be an address such as redis://host:6379/0 or unix:///path/to/redis.sock")
+    return url
 
 
 class Settings(BaseSettings):
@@ -19,9 +39,9 @@ class Settings(BaseSettings):
     breakwater_home: Path = Path(".breakwater")
     files_dir: Path | None = None
     host: str = "127.0.0.1"
-    port: int = 8000
-    database_url: str | None = None
-    redis_url: str | None = None
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000  # 0: any free one
+    database_url: Annotated[str, AfterValidator(_postgres_url)] | None = None
+    redis_url: Annotated[str, AfterValidator(_redis_url)] | None = None
     openai_base_url: str | None = None
     openai_api_key: SecretStr | None = None
     generator_model: str = OFFLINE
@@ -30,10 +50,12 @@ class Settings(BaseSettings):
     breakwater_env: Literal["development", "production"] = "development"
     log_format: Literal["text", "json"] = "text"
     secure_cookies: bool | None = None
-    llm_in_flight: int = 32
-    llm_timeout_s: float = 120.0
-    max_upload_mb: int = 2048
-    watchdog_s: float = 60.0  # a worker that hears nothing for so long while work waits starts anew
+    llm_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 32
+    llm_timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 120.0
+    max_upload_mb: Annotated[int, Field(ge=1, le=1_048_576)] = 2048
+    watchdog_s: Annotated[float, Field(ge=1, le=86_400)] = (
+        60.0  # a worker that hears nothing for so long while work waits starts anew
+    )
 
     @model_validator(mode="after")
     def _a_model_needs_a_key(self) -> Self:

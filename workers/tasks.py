@@ -1,11 +1,14 @@
 """What the doorbells start. Every task may come twice, late or never."""
 
+import sys
 from functools import lru_cache
 from multiprocessing import Event, Value
 from time import monotonic
 from typing import Any
 
-from celery.signals import worker_process_shutdown, worker_ready, worker_shutting_down
+from celery.signals import worker_init, worker_process_shutdown, worker_ready, worker_shutting_down
+from sqlalchemy import NullPool
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.accounts.sessions import forget_expired_sessions
 from app.engine.drain import Drain
@@ -14,7 +17,9 @@ from app.engine.sweep import sweep
 from app.queue import DRAIN, JOB, QUEUES
 from app.runtime.watchdog import watch
 from app.runtime.wiring import make_drain, process, serve_job
-from app.storage.database import session_factory
+from app.settings import settings
+from app.storage.database import make_engine, session_factory
+from app.storage.migrations import why_other_tables
 from workers.celery_app import app
 
 _SLICE_S = 60
@@ -23,6 +28,19 @@ _SLICE_S = 60
 _stopping = Event()
 # Set by the children, seen by their parent: when one of them was last at work.
 _heard_at = Value("d", 0.0)
+
+
+@worker_init.connect
+def _demand_our_tables(**_: object) -> None:
+    """Not to work on the tables of another version. A database that is away is waited for."""
+    looking = make_engine(settings().database_url or "", poolclass=NullPool)  # the children fork from here
+    try:
+        with looking.connect() as connection:
+            why = why_other_tables(connection)
+    except SQLAlchemyError:
+        return
+    if why is not None:
+        sys.exit(f"breakwater: the worker does not start: {why}")
 
 
 @worker_shutting_down.connect

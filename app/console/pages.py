@@ -11,8 +11,9 @@ from app.accounts.sessions import ABSOLUTE, SignedIn, close_session
 from app.console.reference import operations_by_tag, schemas
 from app.errors import DomainError, InvalidInput, TooManyAttempts
 from app.settings import settings
-from app.web.csrf import anonymous_token, demand_anonymous_token, keep_anonymous_token
+from app.web.csrf import anonymous_token, demand_anonymous_token, keep_anonymous_token, needs_https
 from app.web.dependencies import SESSION_COOKIE, DbSession, checked_sign_in, signed_in
+from app.web.errors import HTTPS_NEEDED
 from app.web.flash import see_other
 from app.web.templating import THEME_COOKIE, THEMES, render
 from app.web.throttling import sign_in_throttle
@@ -129,6 +130,7 @@ def _signin_form(
         next=_own_path(next),
         name=name,
         error=error,
+        warning=HTTPS_NEEDED if needs_https(request) else None,
     )
     keep_anonymous_token(response, token)
     return response

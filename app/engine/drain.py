@@ -30,6 +30,7 @@ from app.llm.client import Client, Failure, Limits, ProviderError
 from app.llm.limiter import Limiter
 from app.pipeline import MODEL_STAGES, RunState
 from app.prompting.prompt import Prompt
+from app.storage.faults import AWAY, server_fault
 from app.storage.tables import RateLimit, Run, WorkItem
 
 _QUIET_S = 0.5  # the longest sleep while there is something to wait for
@@ -164,7 +165,13 @@ class Drain:
                 return self._wait_until_due()
         except (OperationalError, InterfaceError) as error:
             # Replies wait in memory meanwhile, and nothing is claimed.
-            _log.warning("database_away", error=str(error).splitlines()[0], waiting=len(self._unrecorded))
+            fault = server_fault(error) or AWAY
+            _log.warning(
+                "database_away" if fault.kind == AWAY.kind else "database_refuses",
+                why=fault.says,
+                error=str(error).splitlines()[0],
+                waiting=len(self._unrecorded),
+            )
             time.sleep(_QUIET_S)
             return not self._is_past_grace()
         self._wait_for_landings(began)

@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import structlog
+from sqlalchemy import func
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -56,6 +57,7 @@ def _go_through(session: Session, job: Job, item: WorkItem, process: Process) ->
     for _ in job(session, run):
         if not renew(session, [item]):
             raise LeaseLost(f"item {item.id} was taken away")
+        run.stepped_at = func.now()
         tell(session, [run.id])
         session.commit()
         session.refresh(run)

@@ -17,9 +17,10 @@ from app.queue import doorbell_for, enqueue_after_commit
 from app.storage.tables import Call, Run, Worker, WorkItem
 
 # Any number will do: one sweeper at a time, on whichever host.
-_SWEEP_LOCK = 7_200_915
+SWEEP_LOCK = 7_200_915
 _COMING_BACK = timedelta(seconds=10)
 SEEN_WITHIN = timedelta(seconds=60)
+SWEEPER = "sweeper"  # its name among the workers, so that one that has not run for long is seen
 
 _log = structlog.get_logger()
 
@@ -29,7 +30,7 @@ def sweep(session: Session) -> None:
 
     Nobody could renew a lease while the database was away: after its start the holders come first.
     """
-    if not session.scalars(select(func.pg_try_advisory_xact_lock(_SWEEP_LOCK))).one():
+    if not session.scalars(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))).one():
         return
     is_awake = session.scalars(select(func.pg_postmaster_start_time() < func.now() - _COMING_BACK)).one()
     released = release_expired(session) if is_awake else 0
@@ -50,6 +51,7 @@ def sweep(session: Session) -> None:
     for stage in stages_with_due_items(session):
         enqueue_after_commit(session, doorbell_for(stage))
     session.execute(delete(Worker).where(Worker.seen_at < func.now() - timedelta(hours=1)))
+    say_alive(session, SWEEPER, SWEEPER)
 
 
 def _unfinished(session: Session) -> Sequence[int]:

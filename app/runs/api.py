@@ -38,7 +38,7 @@ def runs(session: DbSession, project: ReadProject, asked: AskedWindow) -> Page[R
     rows, following = cut(
         queries.runs_of(session, project.id, asked.after, asked.limit + 1), asked, lambda run: run.id
     )
-    return Page(items=[service.shape_of(run, progress_of(session, run)) for run in rows], next=following)
+    return Page(items=[service.shape_of(*service.seen(session, run)) for run in rows], next=following)
 
 
 @router.get("/projects/{project}/runs/{run_id}")
@@ -50,8 +50,8 @@ def run(session: DbSession, project: ReadProject, run_id: RunId) -> RunShape:
 @router.get("/projects/{project}/runs/{run_id}/costs")
 def costs(session: DbSession, project: ReadProject, run_id: RunId) -> CostsShape:
     """What the run's calls came to, by stage and model, and what one good instance costs."""
-    run, progress = service.seen(session, queries.run_of(session, project.id, run_id))
-    found = service.costs(session, run, progress)
+    run = queries.run_of(session, project.id, run_id)
+    found = service.costs(session, run, progress_of(session, run))
     return CostsShape(
         spend=[
             SpendShape(

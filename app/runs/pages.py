@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from app.engine.goals import lanes_of
 from app.engine.rereading import MOST_AT_ONCE
 from app.engine.retry import RETRYABLE
-from app.engine.runs import progress_of
 from app.engine.sweep import queues_alive
 from app.errors import InvalidInput
 from app.llm.limiter import gates
@@ -38,7 +37,7 @@ def runs(request: Request, session: DbSession, project: CurrentProject, asked: A
     return render(
         request,
         "runs/page.html",
-        runs=[(run, progress_of(session, run)) for run in rows],
+        runs=[service.seen(session, run) for run in rows],
         starters=queries.starters(session, rows),
         next_cursor=following,
         silent_queues=_silent_queues(session),
@@ -164,11 +163,12 @@ def steer(
 
 
 def _progress(session: Session, run: Run) -> dict[str, Any]:
-    progress = progress_of(session, run)
+    _, progress, standing = service.seen(session, run)
     is_open = run.state in UNFINISHED_RUNS
     context: dict[str, Any] = {
         "run": run,
         "progress": progress,
+        "standing": standing,
         "is_open": is_open,
         "silent_queues": _silent_queues(session),
     }

@@ -24,6 +24,7 @@ from app.pipeline import Outcome, Priority, RunKind
 from app.runs import queries
 from app.runs.queries import Exhibit
 from app.runs.shapes import ExampleShape, ItemShape, RereadShape, RunShape
+from app.runs.standing import standing_of
 from app.storage.tables import CallTally, Run
 
 Step = Literal["pause", "resume", "cancel"]
@@ -32,10 +33,11 @@ Step = Literal["pause", "resume", "cancel"]
 class SeenRun(NamedTuple):
     run: Run
     progress: Progress
+    standing: str | None = None  # why nothing of it moves
 
 
 def seen(session: Session, run: Run) -> SeenRun:
-    return SeenRun(run, progress_of(session, run))
+    return SeenRun(run, progress_of(session, run), standing_of(session, run))
 
 
 def steer(session: Session, project_id: int, run_id: int, step: Step, person_id: int) -> SeenRun:
@@ -195,12 +197,13 @@ _STEPS: dict[Step, tuple[Callable[[Session, int, int], None], str]] = {
 }
 
 
-def shape_of(run: Run, progress: Progress) -> RunShape:
+def shape_of(run: Run, progress: Progress, standing: str | None = None) -> RunShape:
     return RunShape(
         id=run.id,
         kind=run.kind,
         state=run.state,
         reason=run.reason,
+        standing=standing,
         **progress._asdict(),
         cost_usd=run.cost_micro / 1e6,
         reserved_usd=run.reserved_micro / 1e6,

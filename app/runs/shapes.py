@@ -11,6 +11,7 @@ _EXAMPLE: JsonDict = {
     "kind": "generate",
     "state": "running",
     "reason": None,
+    "standing": None,
     "total": 800,
     "done": {"passed": 310, "failed_verdict": 52, "unusable": 6},
     "pending": 432,
@@ -56,6 +57,11 @@ class RunShape(BaseModel):
         description="queued, running, paused, completed, completed_with_errors, failed or cancelled"
     )
     reason: str | None = Field(description="Why it is paused or failed")
+    standing: str | None = Field(
+        default=None,
+        description="Of a run that should move and has not for a minute: since when, why, and what to do",
+        examples=["Nothing has moved for 4 min: 12 items wait for a worker since 12:03:10 UTC (4 min) ..."],
+    )
     total: int
     done: dict[str, int] = Field(description="How many rows ended how")
     pending: int

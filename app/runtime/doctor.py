@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import redis
 from sqlalchemy import Engine, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.engine.sweep import queues_alive
@@ -17,7 +17,8 @@ from app.runtime.embedded import redis_binary
 from app.runtime.home import Home
 from app.settings import Settings
 from app.storage.database import make_engine
-from app.storage.migrations import is_migrated
+from app.storage.faults import server_fault
+from app.storage.migrations import why_other_tables
 
 
 class Finding(NamedTuple):
@@ -57,6 +58,8 @@ def examine(chosen: Settings) -> list[Finding]:
         found.append(
             Finding("instance", f"{running.url} (process {running.pid}, since {running.started_at})")
         )
+    if chosen.cookies_are_secure:
+        found.append(_https(chosen, running.url if running else ""))
     if redis_url is None:
         found.append(_checked("Redis", lambda: f"embedded, {redis_binary()}"))
     else:
@@ -68,6 +71,22 @@ def examine(chosen: Settings) -> list[Finding]:
         found += _database(engine)
         engine.dispose()
     return found
+
+
+def _https(chosen: Settings, url: str) -> Finding:
+    """Cookies for https only, from a server that speaks http: something has to stand in between."""
+    needed = (
+        f"cookies are sent over https only, and {url or f'http://{chosen.host}:{chosen.port}'} is plain http: put a"
+        " proxy before it that does https and sends X-Forwarded-Proto"
+    )
+    is_for_proxy_only = chosen.host in ("127.0.0.1", "::1", "localhost")
+    if is_for_proxy_only or chosen.secure_cookies:
+        return Finding("https", needed)
+    return Finding(
+        "https",
+        f"{needed}, and HOST=127.0.0.1 or SECURE_COOKIES=true to say so here; or SECURE_COOKIES=false",
+        well=False,
+    )
 
 
 def _checked(name: str, look: Callable[[], str]) -> Finding:
@@ -94,9 +113,10 @@ def _writable(name: str, chosen: Settings) -> Finding:
 def _redis(redis_url: str) -> Finding:
     try:
         with redis.Redis.from_url(redis_url, socket_connect_timeout=5) as client:
+            client.set("breakwater:probe", "x", ex=10)  # one that answers may yet refuse to be written to
             return Finding("Redis", f"answers, version {client.info()['redis_version']}")
     except redis.RedisError as error:
-        return Finding("Redis", f"does not answer: {error}", well=False)
+        return Finding("Redis", _told(error), well=False)
 
 
 def _database(engine: Engine) -> list[Finding]:
@@ -104,11 +124,19 @@ def _database(engine: Engine) -> list[Finding]:
         with Session(engine) as session:
             version = session.execute(text("SHOW server_version")).scalar_one()
             found = [Finding("PostgreSQL", f"answers, version {version}")]
-            if not is_migrated(session.connection()):
-                return [*found, Finding("tables", "of another version: run `breakwater migrate`", well=False)]
+            if why := why_other_tables(session.connection()):
+                return [*found, Finding("tables", why, well=False)]
             found.append(Finding("tables", "of this version"))
             silent = sorted(set(QUEUES.values()) - queues_alive(session))
             says = f"none seen for {', '.join(silent)}" if silent else "seen within the last minute"
             return [*found, Finding("workers", says, well=not silent)]
     except SQLAlchemyError as error:
-        return [Finding("PostgreSQL", f"does not answer: {error}".split("\n", 1)[0], well=False)]
+        return [Finding("PostgreSQL", _told(error), well=False)]
+
+
+def _told(error: SQLAlchemyError | redis.RedisError) -> str:
+    """In our words, and in the server's own."""
+    fault = server_fault(error)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    words = " ".join(str(cause).split())
+    return f"{fault.says} ({words})" if fault is not None else words

@@ -5,6 +5,7 @@ with embedded_servers(home) as servers:
 """
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -200,6 +201,7 @@ def _initialise(home: Home, account: _Account, binaries: Path) -> None:
     """Make the data folder beside its place and rename it: what exists under its name is whole."""
     if home.postgres.exists():
         return
+    _demand_a_name(account)
     fresh = home.path / "pg.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
@@ -219,6 +221,18 @@ def _initialise(home: Home, account: _Account, binaries: Path) -> None:
     if made.returncode != 0:
         raise CannotStart(f"PostgreSQL could not make its data folder {fresh}:\n{made.stderr.strip()}")
     fresh.rename(home.postgres)
+
+
+def _demand_a_name(account: _Account) -> None:
+    """PostgreSQL makes its data folder only for a user that has a name, which a container's number may lack."""
+    try:
+        pwd.getpwuid(account.uid)
+    except KeyError:
+        raise CannotStart(
+            f"user id {account.uid} has no name on this machine (no entry in /etc/passwd), and PostgreSQL's initdb"
+            f" needs one: add it (`echo 'breakwater:x:{account.uid}:{account.gid}::/:/bin/sh' >> /etc/passwd`), run as"
+            " a user that has one, or set DATABASE_URL to a PostgreSQL that runs elsewhere"
+        ) from None
 
 
 def _end_leftover_postgres(home: Home) -> None:

@@ -60,6 +60,7 @@ def _line_by_line() -> Callable[[SeenRun], None]:
     def show(now: SeenRun) -> None:
         nonlocal last_line, last_at
         line = f"{_name(now)}: {now.progress.total - now.progress.pending} of {now.progress.total}"
+        line += f". {now.standing}" if now.standing else ""
         is_due = time.monotonic() - last_at > LINE_EVERY_S or now.run.state not in MOVING
         if line != last_line and is_due:
             print(line, file=sys.stderr, flush=True)

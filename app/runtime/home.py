@@ -133,10 +133,11 @@ class Home:
         try:
             written = json.loads(self.stamp.read_text())
             layout, postgres = int(written["layout"]), int(written["postgres"])
+            postgres = self._written_by() or postgres  # the data itself knows best
         except FileNotFoundError:
             self._check_unstamped()
             return
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, IsADirectoryError):
             raise CannotStart(
                 f"{self.stamp} is not a version stamp that this Breakwater knows, so the folder is left"
                 " untouched. Start the version that wrote it, or choose another BREAKWATER_HOME."
@@ -150,9 +151,19 @@ class Home:
         if postgres != POSTGRES_MAJOR:
             raise CannotStart(
                 f"{self.path} holds data of PostgreSQL {postgres}, this Breakwater brings PostgreSQL"
-                f" {POSTGRES_MAJOR}. Nothing was changed. Dump it with the version that wrote it and restore"
-                " it into a new BREAKWATER_HOME."
+                f" {POSTGRES_MAJOR}, and nothing was changed: start the Breakwater that wrote it (`breakwater up`),"
+                f" dump it (`pg_dump --host {self.run} --username breakwater --format custom --file breakwater.dump"
+                " breakwater`), start this one on a new BREAKWATER_HOME, and restore it there (`pg_restore --host"
+                " NEW_HOME/run --username breakwater --dbname breakwater --clean --if-exists breakwater.dump`);"
+                " copy the folder files/ beside it."
             )
+
+    def _written_by(self) -> int | None:
+        """The major version that the data in `pg/` is of, where there is any."""
+        try:
+            return int((self.postgres / "PG_VERSION").read_text())
+        except (OSError, ValueError):
+            return None
 
     def _check_unstamped(self) -> None:
         if self.postgres.exists():

@@ -45,7 +45,7 @@ class Parts(NamedTuple):
         return Child(
             name,
             [sys.executable, *command.split(), *words],
-            env={**self.environment, **(env or {})},
+            env={**self.environment, "PGAPPNAME": f"breakwater {name}", **(env or {})},
             log=self.home.logs / f"{name}.log",
         )
 

@@ -2,10 +2,41 @@
 
 import logging
 import sys
-from typing import Literal
+from contextlib import suppress
+from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
+
+
+class Unbreakable:
+    """Standard error for log lines: what it does not take, as when the disk is full, is counted and not raised.
+
+    Whoever logs does something else in the first place, and that has to come to its end.
+    """
+
+    def __init__(self) -> None:
+        self._lost = 0
+
+    def write(self, line: str) -> int:
+        try:
+            if self._lost:
+                sys.stderr.write(f"{self._lost} log lines are missing here: they could not be written\n")
+                self._lost = 0
+            sys.stderr.write(line)
+        except (OSError, ValueError):  # ValueError: it is closed
+            self._lost += line.count("\n")
+        return len(line)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
+LINES = cast(TextIO, Unbreakable())
 
 QUIET = ("alembic", "httpx2", "httpcore2")
 
@@ -31,9 +62,9 @@ def configure_logging(log_format: Literal["text", "json"]) -> None:
     structlog.configure(
         processors=[*shared, *shape],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(LINES),
     )
-    lines = logging.StreamHandler()
+    lines = logging.StreamHandler(LINES)
     lines.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

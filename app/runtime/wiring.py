@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.discrimination.handler import DiscriminationHandler
@@ -35,6 +35,7 @@ from app.prompting.prompt import Answered, Prompt
 from app.selection.service import select
 from app.settings import settings
 from app.storage.database import session_factory
+from app.storage.faults import server_fault
 from app.storage.tables import Call, Run, WorkItem
 
 _Given = TypeVar("_Given")
@@ -97,8 +98,12 @@ class _faults:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, DomainError | OperationalError):
+            fault = server_fault(error)
+            if isinstance(error, DBAPIError) and fault is not None and fault.passes:
+                return  # of the database, which not every refusal is an OperationalError of
             _log.error("fault", about=self._about, exc_info=error)
-            raise Fault(f"{type(error).__name__}: {error}") from error
+            said = f"{type(error).__name__}: {error}"
+            raise Fault(f"{fault.says} ({said})" if fault is not None else said) from error
 
 
 def _guarded_job(job: Job) -> Job:

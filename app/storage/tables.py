@@ -246,6 +246,7 @@ class Run(_Numbered, _Created, Base):
     reserved_micro: Mapped[int] = mapped_column(default=0)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    stepped_at: Mapped[datetime | None]  # of a job: when its last step was committed
 
 
 class RunEvent(_Numbered, Base):

@@ -11,7 +11,7 @@ import secrets
 from fastapi import Request, Response
 
 from app.settings import settings
-from app.web.errors import CsrfMissing
+from app.web.errors import CsrfMissing, HttpsNeeded
 
 CSRF_FIELD = "csrf_token"
 CSRF_HEADER = "X-CSRF-Token"
@@ -29,8 +29,24 @@ async def demand_csrf_token(request: Request, expected: str) -> None:
 
 
 async def demand_anonymous_token(request: Request) -> None:
-    """A dependency for forms of people who are not signed in."""
+    """A dependency for forms of people who are not signed in. Raises HttpsNeeded where no cookie can have come."""
+    if needs_https(request):
+        raise HttpsNeeded
     await demand_csrf_token(request, request.cookies.get(ANONYMOUS_COOKIE) or secrets.token_urlsafe())
+
+
+def needs_https(request: Request) -> bool:
+    """Whether our cookies are lost on the way: they are for https only, and this request came without one over http.
+
+    Browsers send `Sec-Fetch-Site` only where such cookies work: over https, whatever a proxy says, or to themselves.
+    """
+    return (
+        settings().cookies_are_secure
+        and request.url.scheme == "http"
+        and request.headers.get("X-Forwarded-Proto", "").lower() != "https"
+        and "Sec-Fetch-Site" not in request.headers
+        and ANONYMOUS_COOKIE not in request.cookies
+    )
 
 
 def anonymous_token(request: Request) -> str:

@@ -5,11 +5,14 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from sqlalchemy.exc import DataError, OperationalError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from app.errors import (
@@ -22,6 +25,7 @@ from app.errors import (
     TooManyAttempts,
     Unparsable,
 )
+from app.storage.faults import ServerFault, server_fault
 from app.web.templating import is_htmx, render
 
 _log = structlog.get_logger()
@@ -56,6 +60,13 @@ class CsrfMissing(Forbidden):
         )
 
 
+class HttpsNeeded(Forbidden):
+    """A form over plain http, where browsers may send our cookies over https only."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPS_NEEDED)
+
+
 class Refusal(NamedTuple):
     """An error as it is told: what happened, where, and headers that go with it."""
 
@@ -63,6 +74,7 @@ class Refusal(NamedTuple):
     detail: str
     fields: tuple[tuple[str, str], ...] = ()  # (field, what is wrong with it)
     headers: Mapping[str, str] | None = None
+    title: str | None = None  # of a page, where the usual one of its status says too little
 
 
 STATUS_OF: dict[type[DomainError], int] = {
@@ -88,6 +100,17 @@ def refusal_of(error: DomainError) -> Refusal:
             return Refusal(status, str(error), headers={"WWW-Authenticate": "Bearer"})
         case _:
             return Refusal(status, str(error))
+
+
+def refusal_of_server(fault: ServerFault) -> Refusal:
+    """What a server or a disk below us refuses, with when to come back where waiting helps."""
+    if fault.retry_after is None or fault.status < 500:
+        return Refusal(fault.status, f"{fault.says}; {NOTHING_CHANGED}", title=fault.title)
+    later = "try again in a few seconds" if fault.retry_after <= 10 else "try again later"
+    headers = {"Retry-After": str(fault.retry_after)}
+    return Refusal(
+        fault.status, f"{fault.says}; {NOTHING_CHANGED}, {later}", headers=headers, title=fault.title
+    )
 
 
 def invalid_request(error: RequestValidationError) -> Refusal:
@@ -137,11 +160,13 @@ TITLES = {
     429: "Too many attempts",
     500: "Something broke on our side",
     503: "Not ready yet",
+    507: "There is no room left",
 }
 
 
 def _error_page(request: Request, refusal: Refusal) -> HTMLResponse:
-    context = {"title": TITLES.get(refusal.status, HTTPStatus(refusal.status).phrase), "refusal": refusal}
+    usual = TITLES.get(refusal.status) or HTTPStatus(refusal.status).phrase
+    context = {"title": refusal.title or usual, "refusal": refusal}
     if is_htmx(request):
         # The page stays as it is; the message appears at its top.
         response = render(request, "errors/_message.html", status=refusal.status, **context)
@@ -191,6 +216,9 @@ def add_error_pages(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
+        fault = server_fault(error.__cause__) if error.__cause__ is not None else None
+        if fault is not None:  # FastAPI says of a body that could not be kept that it could not be read
+            return _server_refuses(request, error.__cause__ or error, fault)
         detail = (
             NO_SUCH_PAGE if error.status_code == 404 and error.detail == "Not Found" else str(error.detail)
         )
@@ -202,13 +230,30 @@ def add_error_pages(app: FastAPI) -> None:
         _log.info("unstorable_value", error=str(error))
         return answer(request, Refusal(422, UNSTORABLE))
 
-    @app.exception_handler(OperationalError)
-    async def database_away(request: Request, error: OperationalError) -> Response:
-        _log.error("database_away", error=str(error.orig))
-        return answer(request, Refusal(503, DATABASE_AWAY, headers={"Retry-After": "5"}))
+    @app.exception_handler(DBAPIError)
+    @app.exception_handler(PoolTimeout)
+    @app.exception_handler(psycopg.Error)
+    @app.exception_handler(RedisError)
+    @app.exception_handler(OSError)
+    async def server(request: Request, error: Exception) -> Response:
+        fault = server_fault(error)
+        if fault is None:
+            raise error  # a mistake of ours, then: for the last net
+        return _server_refuses(request, error, fault)
+
+
+def _server_refuses(request: Request, error: BaseException, fault: ServerFault) -> Response:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    _log.error("server_fault", kind=fault.kind, says=fault.says, error=str(cause))
+    return answer(request, refusal_of_server(fault))
 
 
 NO_SUCH_PAGE = "There is no such address. Perhaps a letter is missing in it, or the thing was moved."
 UNSTORABLE = "a value cannot be stored: a number out of range, a NUL character or half a character"
-DATABASE_AWAY = "the database does not answer; nothing was changed, try again in a few seconds"
+NOTHING_CHANGED = "nothing was changed"
+HTTPS_NEEDED = (
+    "Breakwater runs in production mode, where browsers send its cookies over https only, and this page came over"
+    " plain http: signing in cannot work like this. Open it at its https address. If a proxy does https already, have"
+    " it send X-Forwarded-Proto; in a network that you trust, SECURE_COOKIES=false allows plain http."
+)
 BROKEN = "nothing was changed; the log of the server says what happened, under request"

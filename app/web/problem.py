@@ -27,10 +27,17 @@ class Problem(BaseModel):
 _SCHEMA: dict[str, Any] = Problem.model_json_schema()
 _SCHEMA["properties"]["errors"]["anyOf"][0]["items"] = _SCHEMA.pop("$defs")["FieldProblem"]
 
+_CONTENT = {"application/problem+json": {"schema": _SCHEMA}}
+
 REFUSALS: dict[int | str, dict[str, Any]] = {
     "4XX": {
         "description": "Refused: 401 no or bad token, 403 not allowed, 404 not there or not to be known, 409 conflict, "
         "413 too large, 422 invalid with the field named, 429 too many with `Retry-After`",
-        "content": {"application/problem+json": {"schema": _SCHEMA}},
-    }
+        "content": _CONTENT,
+    },
+    "5XX": {
+        "description": "Nothing was changed: 503 the database refuses or is away, 507 a disk is full, with "
+        "`Retry-After` where waiting helps; 500 a fault of ours, which the server's log names",
+        "content": _CONTENT,
+    },
 }

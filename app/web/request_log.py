@@ -8,9 +8,10 @@ import structlog
 from prometheus_client import Histogram
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.errors import BROKEN, Refusal, answer
+from app.web.errors import BROKEN, TITLES, Refusal, answer
 
 _log = structlog.get_logger()
 _GIVEN = re.compile(r"[\w.:-]{1,64}")
@@ -49,11 +50,10 @@ class RequestLog:
             try:
                 await self.app(scope, receive, send_with_id)
             except Exception:  # the entry point: whatever it is, it is logged and answered
-                _log.exception("request_broke", method=request.method, path=request.url.path)
+                _say_broken(request)
                 if status:
                     raise  # half of the answer is out: the connection has to break
-                broken = answer(request, Refusal(500, f"{BROKEN} {request_id}"))
-                await broken(scope, receive, send_with_id)
+                await _broken(request, f"{BROKEN} {request_id}")(scope, receive, send_with_id)
             seconds = time.perf_counter() - started
             REQUESTS.labels(request.method, _route_of(scope), status).observe(seconds)
             if request.url.path not in QUIET and not request.url.path.startswith("/static/"):
@@ -64,6 +64,32 @@ class RequestLog:
                     status=status,
                     took_ms=round(seconds * 1000, 1),
                 )
+
+
+def _say_broken(request: Request) -> None:
+    try:
+        _log.exception("request_broke", method=request.method, path=request.url.path)
+    except Exception:  # noqa: BLE001 - an error whose words or trace cannot be made must not lose the answer, too
+        _log.error("request_broke", method=request.method, path=request.url.path, trace="cannot be told")
+
+
+def _broken(request: Request, detail: str) -> Response:
+    """The answer, and where even that breaks one that is made of nothing."""
+    try:
+        return answer(request, Refusal(500, detail))
+    except Exception:  # noqa: BLE001 - the page of errors itself may be what is broken
+        _say_broken(request)
+        if request.url.path.startswith("/api/"):
+            problem = {
+                "type": "about:blank",
+                "title": "Internal Server Error",
+                "status": 500,
+                "detail": detail,
+            }
+            return JSONResponse(problem, 500, media_type="application/problem+json")
+        return HTMLResponse(
+            f"<!doctype html><title>{TITLES[500]}</title><h1>{TITLES[500]}</h1><p>{detail}</p>", 500
+        )
 
 
 def _route_of(scope: Scope) -> str:
