@@ -21,6 +21,7 @@ from app.settings import settings
 from app.storage.tables import Call, Run, RunEvent, Worker, WorkItem
 
 STILL_AFTER = timedelta(seconds=60)
+_HOLDS_FOR = timedelta(seconds=60)  # a transaction that holds work for longer is in the way
 _WAITED_FOR = timedelta(seconds=10)  # a lock that is given within this time is nobody's trouble
 _SILENT_AFTER = timedelta(seconds=45)  # after its end, a lease should have been found by the sweeper
 _MOST_RUNS = 50
@@ -44,7 +45,8 @@ class Holder(NamedTuple):
         does = "has been idle in a transaction" if self.is_idle else "has had a transaction open"
         since = f" {since_when(self.since, now)}" if self.since else ""
         kept = [
-            *[f"{self.waiting} other session{'s' * (self.waiting > 1)} wait for it"] * (self.waiting > 0),
+            *[f"{self.waiting} other {'session waits' if self.waiting == 1 else 'sessions wait'} for it"]
+            * (self.waiting > 0),
             *["it holds rows of work"] * self.holds_work,
             *["it holds the sweeper's lock"] * self.holds_sweeper,
         ]
@@ -156,7 +158,7 @@ WHERE session.pid <> pg_backend_pid()
   AND session.wait_event_type IS DISTINCT FROM 'Lock'
   AND (
     session.pid IN (SELECT holder FROM waiting)
-    OR holding.pid IS NOT NULL AND session.xact_start < clock_timestamp() - :still_after
+    OR holding.pid IS NOT NULL AND session.xact_start < clock_timestamp() - :holds_for
   )
 ORDER BY session.xact_start NULLS LAST
 LIMIT 10
@@ -166,7 +168,7 @@ LIMIT 10
 def holders(session: Session) -> list[Holder]:
     """The sessions at the head of each queue of waiting ones, and those that have held work for a minute."""
     rows = session.execute(
-        _HOLDERS, {"waited_for": _WAITED_FOR, "still_after": STILL_AFTER, "sweep_lock": SWEEP_LOCK}
+        _HOLDERS, {"waited_for": _WAITED_FOR, "holds_for": _HOLDS_FOR, "sweep_lock": SWEEP_LOCK}
     )
     return [Holder(*row) for row in rows]
 
@@ -294,7 +296,7 @@ def _not_taken(still: _Still, due: int, since: datetime, around: _Around) -> str
     others = sorted(around.busy.get(queue, set()) - {still.run_id})
     if others:
         named = ", ".join(map(str, others[:3]))
-        return f"{_items_wait(due)} for their turn: the workers are busy with run {named}"
+        return f"{_items_wait(due)} for a turn: the workers are busy with run {named}"
     return f"{waits}, and the one that is there takes none; it starts anew by itself, else restart it"
 
 
