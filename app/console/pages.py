@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import Depends, Form, Request, Response
 
 from app.accounts.log import log
 from app.accounts.service import change_password, sign_in
@@ -14,10 +14,11 @@ from app.settings import settings
 from app.web.csrf import anonymous_token, demand_anonymous_token, keep_anonymous_token
 from app.web.dependencies import SESSION_COOKIE, DbSession, checked_sign_in, signed_in
 from app.web.flash import see_other
+from app.web.retry import page_router
 from app.web.templating import THEME_COOKIE, THEMES, render
 from app.web.throttling import sign_in_throttle
 
-router = APIRouter()
+router = page_router()
 
 MaybeSignedIn = Annotated[SignedIn | None, Depends(signed_in)]
 CheckedSignIn = Annotated[SignedIn, Depends(checked_sign_in)]

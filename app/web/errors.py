@@ -9,7 +9,9 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from sqlalchemy.exc import DataError, OperationalError
+from psycopg import errors
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from starlette.exceptions import HTTPException
 
 from app.errors import (
@@ -165,6 +167,32 @@ def path_to_return_to(request: Request) -> str:
     return page.path + (f"?{page.query}" if page.query else "")
 
 
+def refusal_of_lost(error: Exception) -> Refusal | None:
+    """How a request is refused that others were faster than, however often it was tried (`retry`).
+
+    None for what is no such thing.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    match cause:
+        case errors.CheckViolation():
+            return Refusal(422, f"a value of the {_thing_in(cause)} is not one that is allowed there")
+        case errors.UniqueViolation():
+            return Refusal(409, f"another request has just made the same {_thing_in(cause)}; {LOOK_AGAIN}")
+        case errors.ForeignKeyViolation():
+            return Refusal(409, f"something that the {_thing_in(cause)} needs has just gone; {LOOK_AGAIN}")
+        case errors.DeadlockDetected() | errors.SerializationFailure():
+            return Refusal(409, f"others are changing the same at this moment; {LOOK_AGAIN}")
+        case None if isinstance(error, StaleDataError | ObjectDeletedError):
+            return Refusal(409, f"another request has just removed what this one was about; {LOOK_AGAIN}")
+        case _:
+            return None
+
+
+def _thing_in(error: errors.Error) -> str:
+    """What the table's rows are called: `bulk_action` -> bulk action."""
+    return (error.diag.table_name or "row").replace("_", " ")
+
+
 def add_error_pages(app: FastAPI) -> None:
     """Register the table. What is not in it is caught, logged and answered by `request_log`."""
 
@@ -202,13 +230,26 @@ def add_error_pages(app: FastAPI) -> None:
         _log.info("unstorable_value", error=str(error))
         return answer(request, Refusal(422, UNSTORABLE))
 
+    @app.exception_handler(IntegrityError)
+    @app.exception_handler(StaleDataError)
+    @app.exception_handler(ObjectDeletedError)
+    async def lost_a_race(request: Request, error: Exception) -> Response:
+        refusal = refusal_of_lost(error)
+        if refusal is None:
+            raise error
+        _log.info("refused_by_the_database", error=str(error))
+        return answer(request, refusal)
+
     @app.exception_handler(OperationalError)
     async def database_away(request: Request, error: OperationalError) -> Response:
+        if refusal := refusal_of_lost(error):
+            return answer(request, refusal)
         _log.error("database_away", error=str(error.orig))
         return answer(request, Refusal(503, DATABASE_AWAY, headers={"Retry-After": "5"}))
 
 
 NO_SUCH_PAGE = "There is no such address. Perhaps a letter is missing in it, or the thing was moved."
 UNSTORABLE = "a value cannot be stored: a number out of range, a NUL character or half a character"
+LOOK_AGAIN = "nothing was changed: look again, and send it once more if it is still wanted"
 DATABASE_AWAY = "the database does not answer; nothing was changed, try again in a few seconds"
 BROKEN = "nothing was changed; the log of the server says what happened, under request"
