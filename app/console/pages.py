@@ -63,8 +63,8 @@ def signin(
 
 @router.post("/signout")
 def signout(request: Request, session: DbSession, found: CheckedSignIn) -> Response:
-    close_session(session, found.sign_in)
-    log(session, found.person.id, "signed out", found.person.name)
+    if close_session(session, found.sign_in):
+        log(session, found.person.id, "signed out", found.person.name)
     response = see_other("/signin", "You are signed out.")
     response.delete_cookie(SESSION_COOKIE)
     return response

@@ -119,7 +119,10 @@ def add_rule(
     base = service.shown(session, project, version or None)
     try:
         rule = rule_of(form)
-        if any(one.rule.rule == rule.rule for one in base.book):
+        namesakes = [
+            one.rule._replace(version=rule.version) for one in base.book if one.rule.rule == rule.rule
+        ]
+        if namesakes and rule not in namesakes:  # the same twice is one form sent twice
             raise InvalidInput(f"there is a rule {rule.rule} already", "rule")
         saved = service.save_rule(session, project, base, rule, person.id, form.note)
     except InvalidInput as error:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import uvicorn
 from sqlalchemy import Engine, make_url, text
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 from app.generation.queries import keep_shipped_cases
 from app.main import create_app

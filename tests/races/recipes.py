@@ -257,22 +257,22 @@ def estimate_generation(world: World) -> Asked:
 # --- runs -------------------------------------------------------------------------------------------------
 
 
-@each("POST /runs/{run_id}/budget")
+@once("POST /runs/{run_id}/budget")
 def change_budget(world: World) -> Asked:
     return form(f"/runs/{world.generation.id}/budget", budget_usd="5")
 
 
-@each("POST /api/v1/projects/{project}/runs/{run_id}/budget")
+@once("POST /api/v1/projects/{project}/runs/{run_id}/budget")
 def change_budget_over_rest(world: World) -> Asked:
     return send(f"{world.api}/runs/{world.generation.id}/budget", budget_usd=5)
 
 
-@each("POST /runs/{run_id}/priority")
+@once("POST /runs/{run_id}/priority")
 def change_priority(world: World) -> Asked:
     return form(f"/runs/{world.generation.id}/priority", priority="high")
 
 
-@each("POST /api/v1/projects/{project}/runs/{run_id}/priority")
+@once("POST /api/v1/projects/{project}/runs/{run_id}/priority")
 def change_priority_over_rest(world: World) -> Asked:
     return send(f"{world.api}/runs/{world.generation.id}/priority", priority="high")
 
@@ -287,12 +287,12 @@ def retry_over_rest(world: World) -> Asked:
     return send(f"{world.api}/runs/{world.generation.id}/retry", outcome="unusable", how="ask")
 
 
-@once("POST /runs/{run_id}/reparse")
+@each("POST /runs/{run_id}/reparse")
 def reparse(world: World) -> Asked:
     return form(f"/runs/{world.generation.id}/reparse")
 
 
-@once("POST /api/v1/projects/{project}/runs/{run_id}/reparse")
+@each("POST /api/v1/projects/{project}/runs/{run_id}/reparse")
 def reparse_over_rest(world: World) -> Asked:
     return send(f"{world.api}/runs/{world.generation.id}/reparse")
 
