@@ -18,6 +18,7 @@ from app.accounts.sessions import close_sessions_of, open_session
 from app.accounts.throttle import Throttle
 from app.errors import Conflict, InvalidInput, NotFound
 from app.pipeline import Role
+from app.storage.holding import hold
 from app.storage.tables import Membership, Person, Project, SignIn
 
 FIRST_ADMIN = "admin"
@@ -77,6 +78,10 @@ def change_password(session: Session, person: Person, old: str | None, new: str,
 
     `old` may be None only while a one-time password is in force: it was typed to get here.
     """
+    before = person.password_hash
+    hold(session, person)
+    if person.password_hash != before and is_right(new, person.password_hash):
+        return  # the form was sent twice
     if not person.must_change_password and not is_right(old or "", person.password_hash):
         raise InvalidInput("this is not your present password", "old_password")
     demand_good_password(new, person.name)
@@ -116,6 +121,8 @@ def add_person(
         )
     if password is not None:
         demand_good_password(password, name)
+    if person_named(session, name) is not None:
+        raise Conflict(f"there is already somebody called {name}")
     secret = password if password is not None else one_time_password()
     values = {
         "name": name,
@@ -141,11 +148,16 @@ def give_role(
     person = person_numbered(session, person_id)
     if project_id is None and role is not Role.ADMIN:
         _keep_an_admin(session, person)
-    session.execute(
+    changed = session.scalars(
         insert(Membership)
         .values(person_id=person_id, project_id=project_id, role=role)
-        .on_conflict_do_update(index_elements=["person_id", "project_id"], set_={"role": role})
-    )
+        .on_conflict_do_update(
+            index_elements=["person_id", "project_id"], set_={"role": role}, where=Membership.role != role
+        )
+        .returning(Membership.id)
+    ).one_or_none()
+    if changed is None:
+        return
     log(session, actor, "role given", person.name, {"role": role}, project_id=project_id)
 
 
@@ -166,6 +178,9 @@ def take_role(session: Session, actor: int | None, person_id: int, project_id: i
 def deactivate_person(session: Session, actor: int | None, person_id: int) -> None:
     """Sign a person out everywhere and let them in no more; what they did stays, under their name."""
     person = person_numbered(session, person_id)
+    hold(session, person)
+    if not person.active:
+        return
     _keep_an_admin(session, person)
     person.active = False
     close_sessions_of(session, person.id)
@@ -175,6 +190,9 @@ def deactivate_person(session: Session, actor: int | None, person_id: int) -> No
 
 def reactivate_person(session: Session, actor: int | None, person_id: int) -> None:
     person = person_numbered(session, person_id)
+    hold(session, person)
+    if person.active:
+        return
     person.active = True
     log(session, actor, "person reactivated", person.name)
 
@@ -182,6 +200,7 @@ def reactivate_person(session: Session, actor: int | None, person_id: int) -> No
 def reset_password(session: Session, actor: int | None, person_id: int) -> str:
     """A new one-time password for a person; signs them out everywhere."""
     person = person_numbered(session, person_id)
+    hold(session, person)
     secret = one_time_password()
     person.password_hash = hash_password(secret)
     person.must_change_password = True

@@ -60,8 +60,10 @@ def session_of(session: Session, cookie: str) -> SignedIn | None:
     return SignedIn(person, sign_in)
 
 
-def close_session(session: Session, sign_in: SignIn) -> None:
-    session.execute(delete(SignIn).where(SignIn.id == sign_in.id))
+def close_session(session: Session, sign_in: SignIn) -> bool:
+    """False where it is closed already."""
+    closed = delete(SignIn).where(SignIn.id == sign_in.id).returning(SignIn.id)
+    return session.scalars(closed).one_or_none() is not None
 
 
 def close_sessions_of(session: Session, person_id: int, *, but: SignIn | None = None) -> None:

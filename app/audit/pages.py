@@ -3,7 +3,7 @@
 from hashlib import sha256
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import Form, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
@@ -21,11 +21,13 @@ from app.storage.labels import claim_of
 from app.storage.lots import lots_before
 from app.storage.tables import Audit, Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
+from app.web.errors import refusal_of
 from app.web.flash import see_other
 from app.web.pagination import LARGEST_KEY, AskedWindow, cut
+from app.web.retry import page_router
 from app.web.templating import is_htmx, render
 
-router = APIRouter()
+router = page_router()
 
 AuditId = Annotated[int, Path(ge=1, le=LARGEST_KEY)]
 
@@ -75,7 +77,7 @@ def freeze(
         context = _form(session, project, form.model_copy(update={"newest": newest}))
         field = (error.field if isinstance(error, InvalidInput) else None) or ""
         context["errors"] = {field: str(error)}
-        return render(request, "audit/new.html", status=422, **context)
+        return render(request, "audit/new.html", status=refusal_of(error).status, **context)
     return see_other(f"/audits/{audit.id}", f"The lot is frozen: {audit.rows:,} rows to draw from.")
 
 

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from app.audit.asking import Earlier
 from app.errors import NotFound
 from app.guarantee.lot import Frozen
+from app.storage.holding import hold_project
 from app.storage.keyset import newest_first
-from app.storage.tables import Audit, Guideline, LabelChange, LotRow, Person, Project, Release, Run
+from app.storage.tables import Audit, Guideline, LabelChange, LotRow, Person, Release, Run
 
 _UNSEEN: dict[str, Any] = {"synchronize_session": False}
 _COLUMNS = {
@@ -65,7 +66,7 @@ def audit_named(
 def newest_audit(session: Session, project_id: int, *, lock: bool = False) -> int:
     """Its number, 0 where there is none; with `lock` no other is frozen before this transaction ends."""
     if lock:
-        lock_project(session, project_id)
+        hold_project(session, project_id)
     return session.scalar(select(func.max(Audit.id)).where(Audit.project_id == project_id)) or 0
 
 
@@ -87,11 +88,6 @@ def label_changes(session: Session, audit_id: int) -> list[tuple[LabelChange, st
         .order_by(LabelChange.id)
     )
     return [(change, name) for change, name in session.execute(statement)]
-
-
-def lock_project(session: Session, project_id: int) -> None:
-    """One lot of a project is frozen at a time, so that each knows of those before it."""
-    session.execute(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True))
 
 
 def guideline_version(session: Session, project_id: int) -> int | None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from sqlalchemy.orm import Session
 
 from app.console import models
@@ -12,9 +12,10 @@ from app.pipeline import OFFLINE, Role
 from app.settings import settings
 from app.web.dependencies import CurrentPerson, DbSession, MaybeProject, require_role_everywhere
 from app.web.flash import see_other
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter(prefix="/settings/models", dependencies=[require_role_everywhere(Role.ADMIN)])
+router = page_router(prefix="/settings/models", dependencies=[require_role_everywhere(Role.ADMIN)])
 
 Text = Annotated[str, Form()]
 

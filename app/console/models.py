@@ -1,9 +1,9 @@
 """What models cost and what a provider allows for them. Touches the database; commits nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -29,10 +29,9 @@ def set_price(session: Session, actor: int | None, model: str, input_usd: str, o
         "input_micro": _micro(input_usd, "input_usd"),
         "output_micro": _micro(output_usd, "output_usd"),
     }
-    row = insert(Price).values(model=_checked_model(model), **price)
-    session.execute(row.on_conflict_do_update(index_elements=["model"], set_=price))
-    detail = {"input_usd": input_usd.strip(), "output_usd": output_usd.strip()}
-    log(session, actor, "price set", model.strip(), detail)
+    if _keep(session, Price, _checked_model(model), price):
+        detail = {"input_usd": input_usd.strip(), "output_usd": output_usd.strip()}
+        log(session, actor, "price set", model.strip(), detail)
 
 
 def forget_price(session: Session, actor: int | None, model: str) -> None:
@@ -50,9 +49,8 @@ def set_limit(session: Session, actor: int | None, model: str, requests: str, to
     }
     if limit["requests_per_minute"] is None and limit["tokens_per_minute"] is None:
         raise InvalidInput("give at least one of the two limits", "requests_per_minute")
-    row = insert(RateLimit).values(model=_checked_model(model), **limit)
-    session.execute(row.on_conflict_do_update(index_elements=["model"], set_=limit))
-    log(session, actor, "limit set", model.strip(), limit)
+    if _keep(session, RateLimit, _checked_model(model), limit):
+        log(session, actor, "limit set", model.strip(), limit)
 
 
 def forget_limit(session: Session, actor: int | None, model: str) -> None:
@@ -60,6 +58,16 @@ def forget_limit(session: Session, actor: int | None, model: str) -> None:
     if gone.one_or_none() is None:
         raise NotFound(f"there is no limit for {model}")
     log(session, actor, "limit forgotten", model)
+
+
+def _keep(
+    session: Session, table: type[Price | RateLimit], model: str, values: Mapping[str, int | None]
+) -> bool:
+    """Whether that is something else than what was known of the model."""
+    is_new = or_(*(getattr(table, name).is_distinct_from(value) for name, value in values.items()))
+    row = insert(table).values(model=model, **values)
+    kept = row.on_conflict_do_update(index_elements=["model"], set_=dict(values), where=is_new)
+    return session.scalars(kept.returning(table.model)).one_or_none() is not None
 
 
 def _checked_model(model: str) -> str:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import Depends, Form, Request, Response
 
 from app.accounts.log import log
 from app.accounts.service import change_password, sign_in
@@ -15,10 +15,11 @@ from app.web.csrf import anonymous_token, demand_anonymous_token, keep_anonymous
 from app.web.dependencies import SESSION_COOKIE, DbSession, checked_sign_in, signed_in
 from app.web.errors import HTTPS_NEEDED
 from app.web.flash import see_other
+from app.web.retry import page_router
 from app.web.templating import THEME_COOKIE, THEMES, render
 from app.web.throttling import sign_in_throttle
 
-router = APIRouter()
+router = page_router()
 
 MaybeSignedIn = Annotated[SignedIn | None, Depends(signed_in)]
 CheckedSignIn = Annotated[SignedIn, Depends(checked_sign_in)]
@@ -63,8 +64,8 @@ def signin(
 
 @router.post("/signout")
 def signout(request: Request, session: DbSession, found: CheckedSignIn) -> Response:
-    close_session(session, found.sign_in)
-    log(session, found.person.id, "signed out", found.person.name)
+    if close_session(session, found.sign_in):
+        log(session, found.person.id, "signed out", found.person.name)
     response = see_other("/signin", "You are signed out.")
     response.delete_cookie(SESSION_COOKIE)
     return response

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Query, Request, Response
+from fastapi import Form, Path, Query, Request, Response
 
 from app.accounts import service as accounts
 from app.accounts.log import log_entries
@@ -22,9 +22,10 @@ from app.web.dependencies import (
 )
 from app.web.flash import see_other
 from app.web.pagination import AskedWindow, cut
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter(prefix="/settings")
+router = page_router(prefix="/settings")
 
 PersonId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Text = Annotated[str, Form()]

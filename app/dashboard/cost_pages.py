@@ -1,13 +1,14 @@
 """What good instances cost."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from app.dashboard import costs
 from app.web.dependencies import CurrentProject, DbSession
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/quality/costs")

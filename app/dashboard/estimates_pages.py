@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
 from app.dashboard.estimates import DRAWN, FEWEST_UNITS, PREDICTION
@@ -11,9 +11,10 @@ from app.dashboard.progress import Period
 from app.dashboard.quality_pages import PERIODS, AskedPeriod
 from app.pipeline import INSTANCE_LANGUAGES, Task, Verdict
 from app.web.dependencies import CurrentProject, DbSession
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 CHOICES = {"task": list(Task), "language": list(INSTANCE_LANGUAGES), "verdict": list(Verdict)}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
@@ -15,9 +15,10 @@ from app.dashboard.replay import MOST_FLIPS, MOST_REPLAYED, Replay, Weight, besi
 from app.engine.runs import progress_of
 from app.pipeline import Task
 from app.web.dependencies import CurrentProject, DbSession, require_role
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 MOST_RUNS_LISTED = 20
 

@@ -1,6 +1,6 @@
 """The overview of a project."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from app.dashboard import audits, costs, queries
@@ -10,9 +10,10 @@ from app.engine.sweep import queues_alive
 from app.pipeline import InstanceStatus
 from app.queue import QUEUES
 from app.web.dependencies import CurrentProject, DbSession
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import HTMLResponse
 
 from app.dashboard import audits, progress, readings
@@ -10,9 +10,10 @@ from app.dashboard.agreement import FEWEST_UNITS, agreement, pairs
 from app.dashboard.progress import LONGEST_S, Period
 from app.pipeline import INSTANCE_LANGUAGES, Role
 from app.web.dependencies import CurrentPerson, CurrentProject, CurrentRole, DbSession
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 MOST_PAIRS = 30
 PERIODS = (

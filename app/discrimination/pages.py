@@ -3,7 +3,7 @@
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Response
+from fastapi import Form, Response
 
 from app.discrimination import replaying
 from app.errors import InvalidInput
@@ -11,8 +11,9 @@ from app.pipeline import Task
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
 from app.web.formats import usd
+from app.web.retry import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.post("/quality/replays", dependencies=[require_role("admin")])

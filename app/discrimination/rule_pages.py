@@ -5,7 +5,7 @@ import json
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
@@ -23,9 +23,10 @@ from app.storage.replayed import needs_replay
 from app.storage.tables import Project
 from app.web.dependencies import CurrentPerson, CurrentProject, CurrentRole, DbSession, require_role
 from app.web.flash import see_other
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 ADMIN = [require_role("admin")]
 Version = Annotated[str | None, Query(max_length=20)]
@@ -118,7 +119,10 @@ def add_rule(
     base = service.shown(session, project, version or None)
     try:
         rule = rule_of(form)
-        if any(one.rule.rule == rule.rule for one in base.book):
+        namesakes = [
+            one.rule._replace(version=rule.version) for one in base.book if one.rule.rule == rule.rule
+        ]
+        if namesakes and rule not in namesakes:  # the same twice is one form sent twice
             raise InvalidInput(f"there is a rule {rule.rule} already", "rule")
         saved = service.save_rule(session, project, base, rule, person.id, form.note)
     except InvalidInput as error:

@@ -11,6 +11,7 @@ from app.discrimination.rubric import Rule
 from app.discrimination.rulebook import NAME, SHIPPED_BOOK, Rulebook, book_of, book_text, rules_in, sets_of
 from app.errors import Conflict
 from app.pipeline import Task
+from app.storage.holding import hold_project
 from app.storage.replayed import WITHOUT, demand_replay
 from app.storage.tables import Project
 from app.storage.versions import (
@@ -22,7 +23,6 @@ from app.storage.versions import (
     checked_note,
     chosen,
     chosen_in_force,
-    hold_project,
     in_force,
     put_in_force,
     versions_of,

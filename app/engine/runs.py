@@ -177,9 +177,14 @@ def reopen_run(session: Session, run_id: int, *, may_ask: bool) -> None:
     enqueue_after_commit(session, doorbell_for(STAGE_OF_KIND[RunKind(run.kind)]))
 
 
-def set_budget(session: Session, run_id: int, budget_micro: int | None, person_id: int | None = None) -> None:
-    """Change or lift the cap of an unfinished run. Raises `Conflict` below what is spent and promised already."""
+def set_budget(session: Session, run_id: int, budget_micro: int | None, person_id: int | None = None) -> bool:
+    """Change or lift the cap of an unfinished run; False where it is that already.
+
+    Raises `Conflict` below what is spent and promised already.
+    """
     run = _open_run_of(session, run_id)
+    if run.budget_micro == budget_micro:
+        return False
     committed = run.cost_micro + run.reserved_micro
     if budget_micro is not None:
         if budget_micro < committed:
@@ -192,12 +197,17 @@ def set_budget(session: Session, run_id: int, budget_micro: int | None, person_i
     run.budget_micro = budget_micro
     words = "no cap" if budget_micro is None else f"${budget_micro / 1e6:.2f}"
     note(session, run_id, "budget changed", words, person_id)
+    return True
 
 
-def set_priority(session: Session, run_id: int, priority: Priority, person_id: int | None = None) -> None:
-    """Change how much of the calls in flight an unfinished run gets beside others."""
-    _open_run_of(session, run_id).priority = priority
+def set_priority(session: Session, run_id: int, priority: Priority, person_id: int | None = None) -> bool:
+    """Change how much of the calls in flight an unfinished run gets beside others; False where it is that already."""
+    run = _open_run_of(session, run_id)
+    if run.priority == priority:
+        return False
+    run.priority = priority
     note(session, run_id, "priority changed", priority, person_id)
+    return True
 
 
 def fail_run(session: Session, run: Run, reason: str) -> None:

@@ -3,7 +3,7 @@
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import Form, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.examples import queries, service
@@ -12,9 +12,10 @@ from app.pipeline import Standing, Task
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
 from app.web.pagination import AskedWindow, cut
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 

@@ -9,6 +9,7 @@ from app.errors import InvalidInput
 from app.examples import queries
 from app.examples.queries import Listed
 from app.pipeline import Standing
+from app.storage.holding import hold_project
 from app.storage.tables import ExemplarStanding, Person, Project
 
 MOST_NOTE_CHARACTERS = 300
@@ -18,10 +19,13 @@ def set_standing(
     session: Session, project: Project, person: Person, exemplar_id: int, standing: Standing, note: str = ""
 ) -> Listed:
     """Raises NotFound, and InvalidInput for a note that is too long."""
-    before = queries.one(session, project.id, person.id, exemplar_id)
     note = " ".join(note.split())
     if len(note) > MOST_NOTE_CHARACTERS:
         raise InvalidInput(f"a note has at most {MOST_NOTE_CHARACTERS} characters", "note")
+    hold_project(session, project.id)
+    before = queries.one(session, project.id, person.id, exemplar_id)
+    if (before.standing, before.note or "") == (standing, note):
+        return before
     if standing is Standing.USUAL:
         session.execute(
             delete(ExemplarStanding).where(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import Form, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
@@ -14,11 +14,13 @@ from app.pipeline import INSTANCE_LANGUAGES, Task
 from app.rows.gates import DEFAULTS, MEANINGS, Mode
 from app.storage.tables import Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
+from app.web.errors import refusal_of
 from app.web.flash import see_other
 from app.web.pagination import LARGEST_KEY, AskedWindow, cut
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 _NO_CHOICE: list[str] = []
 Choices = Annotated[list[str], Form()]
@@ -78,7 +80,7 @@ def add_release(
         return render(
             request,
             "export/new.html",
-            status=422,
+            status=refusal_of(error).status,
             **_form(session, project, wanted),
             errors={field or "name": str(error)},
             given=wanted,

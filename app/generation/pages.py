@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
@@ -15,9 +15,10 @@ from app.settings import settings
 from app.storage.tables import Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
+from app.web.retry import page_router
 from app.web.templating import is_htmx, render
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/generations/new", dependencies=[require_role("admin")])

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import File, Form, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse
 
 from app.errors import InvalidInput
@@ -11,9 +11,10 @@ from app.ingestion.readers import AUTO
 from app.pipeline import INSTANCE_LANGUAGES, Task
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 FORMATS = (
     (AUTO, "Recognise it"),

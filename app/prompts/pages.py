@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
@@ -21,9 +21,10 @@ from app.storage.tables import Project
 from app.storage.versions import Chosen, chosen_in_force, versions_of
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 ADMIN = [require_role("admin")]
 Version = Annotated[str | None, Query(max_length=20)]

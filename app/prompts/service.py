@@ -18,6 +18,7 @@ from app.prompts import queries
 from app.prompts.desks import Desk
 from app.settings import settings
 from app.storage.frozen import freeze, freeze_in_force
+from app.storage.holding import hold_project
 from app.storage.replayed import WITHOUT, demand_replay
 from app.storage.tables import Call, Project, Run, WorkItem
 from app.storage.versions import (
@@ -29,7 +30,6 @@ from app.storage.versions import (
     checked_note,
     chosen,
     chosen_in_force,
-    hold_project,
     in_force,
     put_in_force,
     versions_of,

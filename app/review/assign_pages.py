@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Response
+from fastapi import Form, Response
 from fastapi.responses import HTMLResponse
 
 from app.errors import InvalidInput
@@ -11,9 +11,10 @@ from app.review.bulk import MOST_AT_ONCE
 from app.review.desk import AskedDesk, Desk, query_of
 from app.web.dependencies import require_role
 from app.web.flash import see_other
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 admins = [require_role("admin")]
 
 PersonNumber = Annotated[int, Form(ge=0, le=2**63 - 1)]

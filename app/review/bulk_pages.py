@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.errors import Conflict, InvalidInput
@@ -16,9 +16,10 @@ from app.web.errors import refusal_of
 from app.web.flash import see_other
 from app.web.forms import typed
 from app.web.pagination import AskedWindow, cut
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 admins = [require_role("admin")]
 
 MOVES = {

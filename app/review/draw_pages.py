@@ -5,7 +5,7 @@ There is no skip, no undo and no draft here, and no card is fetched ahead.
 
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.code.difference import changed_lines
@@ -27,9 +27,10 @@ from app.storage.tables import Audit, LotRow
 from app.web.errors import refusal_of
 from app.web.flash import see_other
 from app.web.forms import typed
+from app.web.retry import page_router
 from app.web.templating import is_htmx, render
 
-router = APIRouter()
+router = page_router()
 
 OK, DEFECT = "ok", "defect"
 CORRECT, LEAVE_OUT, EDIT = "correct", "leave_out", "edit"

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from fastapi.responses import HTMLResponse
 
 from app.code.difference import changed_lines
@@ -17,9 +17,10 @@ from app.review.timeline import stage_words, timeline
 from app.review.warnings import in_words
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.pagination import AskedWindow, cut
+from app.web.retry import page_router
 from app.web.templating import is_htmx, render
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/instances")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,9 +20,10 @@ from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.errors import refusal_of
 from app.web.flash import see_other
 from app.web.forms import typed
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 Note = Annotated[str, Form()]
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from app.code.difference import changed_lines
@@ -20,9 +20,10 @@ from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
 from app.web.errors import refusal_of
 from app.web.flash import see_other
 from app.web.forms import typed
+from app.web.retry import page_router
 from app.web.templating import is_htmx, render
 
-router = APIRouter()
+router = page_router()
 
 
 class Sent(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.accounts.roles import Caller, role_in
@@ -15,9 +15,10 @@ from app.review.overlap import Policy, Visible
 from app.review.policy import languages_of, policy_of, save_languages, save_policy
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/settings/reading")

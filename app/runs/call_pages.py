@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from fastapi.responses import HTMLResponse
 
 from app.errors import Conflict, NotFound
@@ -10,9 +10,10 @@ from app.pipeline import Stage
 from app.runs import queries
 from app.runs.rendering import Asked, asked_by, run_of_call
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession
+from app.web.retry import page_router
 from app.web.templating import render
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/calls/{call_id}")

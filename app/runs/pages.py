@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Path, Query, Request, Response
+from fastapi import Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.orm import Session
 
@@ -19,9 +19,10 @@ from app.storage.tables import Run
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
 from app.web.pagination import AskedWindow, cut
+from app.web.retry import page_router
 from app.web.templating import is_htmx, render
 
-router = APIRouter()
+router = page_router()
 
 _EVENTS_SHOWN = 20
 _EXHIBITS_SHOWN = 10  # of each outcome on the page of the run; the others have a page of their own

@@ -25,6 +25,7 @@ from app.runs import queries
 from app.runs.queries import Exhibit
 from app.runs.shapes import ExampleShape, ItemShape, RereadShape, RunShape
 from app.runs.standing import standing_of
+from app.storage.holding import hold_run
 from app.storage.tables import CallTally, Run
 
 Step = Literal["pause", "resume", "cancel"]
@@ -44,6 +45,7 @@ def steer(session: Session, project_id: int, run_id: int, step: Step, person_id:
     """Pause, resume or cancel a run. Raises `Conflict` where its state does not allow that."""
     act, words = _STEPS[step]
     run = queries.run_of(session, project_id, run_id)
+    hold_run(session, run_id)
     act(session, run_id, person_id)
     log(session, person_id, words, f"run {run_id}", project_id=project_id)
     return _as_it_is(session, run)
@@ -53,18 +55,18 @@ def change_budget(
     session: Session, project_id: int, run_id: int, budget_usd: float | None, person_id: int
 ) -> SeenRun:
     """Change or lift the cap of an unfinished run. Raises `Conflict` below what is spent and promised."""
-    run = _generation(session, project_id, run_id)
-    set_budget(session, run.id, checked_budget(budget_usd), person_id)
-    log(session, person_id, "budget changed", f"run {run_id}", {"usd": budget_usd}, project_id=project_id)
+    run = _held(session, project_id, run_id)
+    if set_budget(session, run.id, checked_budget(budget_usd), person_id):
+        log(session, person_id, "budget changed", f"run {run_id}", {"usd": budget_usd}, project_id=project_id)
     return _as_it_is(session, run)
 
 
 def change_priority(session: Session, project_id: int, run_id: int, priority: str, person_id: int) -> SeenRun:
-    run = _generation(session, project_id, run_id)
+    run = _held(session, project_id, run_id)
     if priority not in set(Priority):
         raise InvalidInput(f"priority must be one of {', '.join(Priority)}", "priority")
-    set_priority(session, run.id, Priority(priority), person_id)
-    log(session, person_id, "priority changed", f"run {run_id}", {"to": priority}, project_id=project_id)
+    if set_priority(session, run.id, Priority(priority), person_id):
+        log(session, person_id, "priority changed", f"run {run_id}", {"to": priority}, project_id=project_id)
     return _as_it_is(session, run)
 
 
@@ -77,7 +79,7 @@ def retry(
     person_id: int,
 ) -> SeenRun:
     """Do again what ended with `outcome`. Raises `Conflict` where there is nothing that could be."""
-    run = _generation(session, project_id, run_id)
+    run = _held(session, project_id, run_id)
     if outcome not in set(Outcome):
         raise InvalidInput(f"there is no outcome {outcome}", "outcome")
     items = retry_items(session, run.id, Outcome(outcome), reparse=how == "reparse", person_id=person_id)
@@ -96,7 +98,7 @@ def reparse(
     session: Session, project_id: int, run_id: int, rereaders: Rereaders, after: int, person_id: int | None
 ) -> tuple[Found, SeenRun]:
     """Read the stored replies again, and go on from what they say now. Raises `Conflict` for a run that is going."""
-    run = _generation(session, project_id, run_id)
+    run = _held(session, project_id, run_id)
     found = read_again(session, run.id, rereaders, after, person_id)
     log(
         session,
@@ -111,9 +113,10 @@ def reparse(
 
 def write_off_calls(session: Session, project_id: int, run_id: int, person_id: int) -> tuple[int, SeenRun]:
     """Give back what is reserved for calls that may have been billed. Returns how many there were."""
-    run = _generation(session, project_id, run_id)
+    run = _held(session, project_id, run_id)
     calls = write_off(session, run.id, person_id)
-    log(session, person_id, "calls written off", f"run {run_id}", {"calls": calls}, project_id=project_id)
+    if calls:
+        log(session, person_id, "calls written off", f"run {run_id}", {"calls": calls}, project_id=project_id)
     return calls, _as_it_is(session, run)
 
 
@@ -177,6 +180,13 @@ def _generation(session: Session, project_id: int, run_id: int) -> Run:
     run = queries.run_of(session, project_id, run_id)
     if run.kind != RunKind.GENERATE:
         raise Conflict(f"run {run_id} is no generation: it has no calls, budget or priority")
+    return run
+
+
+def _held(session: Session, project_id: int, run_id: int) -> Run:
+    """A generation that nobody else steers meanwhile."""
+    run = _generation(session, project_id, run_id)
+    hold_run(session, run_id)
     return run
 
 

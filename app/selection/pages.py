@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import Form, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
@@ -15,9 +15,10 @@ from app.storage.tables import Project
 from app.web.dependencies import CurrentPerson, CurrentProject, DbSession, require_role
 from app.web.flash import see_other
 from app.web.pagination import AskedWindow, Window, cut
+from app.web.retry import page_router
 from app.web.templating import is_htmx, render
 
-router = APIRouter()
+router = page_router()
 
 SelectionId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Typed = Annotated[str, Form(max_length=20)]

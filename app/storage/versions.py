@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.errors import InvalidInput, NotFound
 from app.prompting.template import Template, template_hash, template_of
 from app.storage.bank import keep_templates
-from app.storage.tables import Person, Project, PromptInForce, PromptVersion, RunTemplate
+from app.storage.tables import Person, PromptInForce, PromptVersion, RunTemplate
 from app.storage.tables import Template as TemplateRow
 
 SHIPPED = "shipped"
@@ -68,11 +68,6 @@ def chosen_in_force(session: Session, project_id: int, shipped: Template) -> Cho
 def as_chosen(found: Template, shipped: Template, force: Template) -> Chosen:
     version = None if found.content_hash == shipped.content_hash else int(found.version)
     return Chosen(found, version, found.content_hash == force.content_hash)
-
-
-def hold_project(session: Session, project_id: int) -> None:
-    """Two people who change a project at once do it one after the other."""
-    session.execute(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True))
 
 
 def add_version(

@@ -10,9 +10,11 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from psycopg import errors
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from starlette.exceptions import HTTPException
 
 from app.errors import (
@@ -190,6 +192,32 @@ def path_to_return_to(request: Request) -> str:
     return page.path + (f"?{page.query}" if page.query else "")
 
 
+def refusal_of_lost(error: Exception) -> Refusal | None:
+    """How a request is refused that others were faster than, however often it was tried (`retry`).
+
+    None for what is no such thing.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    match cause:
+        case errors.CheckViolation():
+            return Refusal(422, f"a value of the {_thing_in(cause)} is not one that is allowed there")
+        case errors.UniqueViolation():
+            return Refusal(409, f"another request has just made the same {_thing_in(cause)}; {LOOK_AGAIN}")
+        case errors.ForeignKeyViolation():
+            return Refusal(409, f"something that the {_thing_in(cause)} needs has just gone; {LOOK_AGAIN}")
+        case errors.DeadlockDetected() | errors.SerializationFailure():
+            return Refusal(409, f"others are changing the same at this moment; {LOOK_AGAIN}")
+        case None if isinstance(error, StaleDataError | ObjectDeletedError):
+            return Refusal(409, f"another request has just removed what this one was about; {LOOK_AGAIN}")
+        case _:
+            return None
+
+
+def _thing_in(error: errors.Error) -> str:
+    """What the table's rows are called: `bulk_action` -> bulk action."""
+    return (error.diag.table_name or "row").replace("_", " ")
+
+
 def add_error_pages(app: FastAPI) -> None:
     """Register the table. What is not in it is caught, logged and answered by `request_log`."""
 
@@ -231,11 +259,16 @@ def add_error_pages(app: FastAPI) -> None:
         return answer(request, Refusal(422, UNSTORABLE))
 
     @app.exception_handler(DBAPIError)
+    @app.exception_handler(StaleDataError)
+    @app.exception_handler(ObjectDeletedError)
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(psycopg.Error)
     @app.exception_handler(RedisError)
     @app.exception_handler(OSError)
     async def server(request: Request, error: Exception) -> Response:
+        if refusal := refusal_of_lost(error):
+            _log.info("refused_by_the_database", error=str(error))
+            return answer(request, refusal)
         fault = server_fault(error)
         if fault is None:
             raise error  # a mistake of ours, then: for the last net
@@ -256,4 +289,5 @@ HTTPS_NEEDED = (
     " plain http: signing in cannot work like this. Open it at its https address. If a proxy does https already, have"
     " it send X-Forwarded-Proto; in a network that you trust, SECURE_COOKIES=false allows plain http."
 )
+LOOK_AGAIN = "nothing was changed: look again, and send it once more if it is still wanted"
 BROKEN = "nothing was changed; the log of the server says what happened, under request"

@@ -8,11 +8,9 @@ request under the same key is refused (422). Refused requests changed nothing an
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from fastapi.routing import APIRoute
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +19,7 @@ from app.errors import Conflict, InvalidInput
 from app.storage.tables import IdempotencyKey
 from app.web.dependencies import ApiCaller, DbSession
 from app.web.problem import REFUSALS
+from app.web.retry import Answering, RetriedRoute
 
 KEPT_HEADERS = ("content-type", "location", "etag", "x-reason")
 MOST_KEY_CHARACTERS = 255
@@ -90,11 +89,11 @@ def _keep(claim: _Claim, response: Response) -> None:
     claim.session.flush()
 
 
-class ApiRoute(APIRoute):
+class ApiRoute(RetriedRoute):
     """A route whose successful POST is kept before its session commits."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        answer = super().get_route_handler()
+    def get_answer(self) -> Answering:
+        answer = super().get_answer()
 
         async def answer_once(request: Request) -> Response:
             if request.method == "POST" and "Idempotency-Key" in request.headers:

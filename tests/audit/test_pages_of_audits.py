@@ -107,7 +107,7 @@ def test_what_cannot_be_frozen_stays_on_the_form(
     empty = browser.post("/audits/new", data={"max_defect_rate": "2", "alpha": "5"})
     wrong = browser.post("/audits/new", data={"max_defect_rate": "2", "alpha": "500", "runs": "12"})
 
-    assert (empty.status_code, wrong.status_code) == (422, 422)
+    assert (empty.status_code, wrong.status_code) == (409, 422)
     assert "nothing would be in this lot" in empty.text
     assert "alpha is a share above 0 and below 1" in wrong.text
     assert 'value="12"' in wrong.text
@@ -123,7 +123,7 @@ def test_pressing_twice_freezes_once(session: Session, project: Project, app: Fa
 
     audit = newest(session)
     assert audit is not None
-    assert again.status_code == 422
+    assert again.status_code == 409
     assert f"Audit {audit.id} was frozen since this form was opened" in again.text
     assert session.query(Audit).count() == 1
 
