@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from app.errors import (
@@ -46,6 +47,13 @@ class Unauthenticated(DomainError):
     """No token, or not a good one."""
 
 
+class Busy(DomainError):
+    """More is asked at once than can be answered in good time."""
+
+    def __init__(self) -> None:
+        super().__init__("more is asked at once than can be answered; nothing was changed, try again in a few seconds")
+
+
 class CsrfMissing(Forbidden):
     """A form without the session's token."""
 
@@ -54,6 +62,11 @@ class CsrfMissing(Forbidden):
             "This form was opened before you signed in, or it was sent from another site, so nothing was "
             "changed. Go back, reload the page and send it again."
         )
+
+
+RETRY_AFTER_S = "5"
+MOST_FIELDS = 20  # of a refusal: whoever sent more wrong ones sees the rest next time
+MOST_CHARACTERS = 300
 
 
 class Refusal(NamedTuple):
@@ -74,6 +87,7 @@ STATUS_OF: dict[type[DomainError], int] = {
     InvalidInput: 422,
     Unparsable: 422,
     TooManyAttempts: 429,
+    Busy: 503,
 }
 
 
@@ -84,6 +98,8 @@ def refusal_of(error: DomainError) -> Refusal:
             return Refusal(status, str(error), ((field, str(error)),))
         case TooManyAttempts():
             return Refusal(status, str(error), headers={"Retry-After": str(error.retry_after)})
+        case Busy():
+            return Refusal(status, str(error), headers={"Retry-After": RETRY_AFTER_S})
         case Unauthenticated():
             return Refusal(status, str(error), headers={"WWW-Authenticate": "Bearer"})
         case _:
@@ -92,8 +108,11 @@ def refusal_of(error: DomainError) -> Refusal:
 
 def invalid_request(error: RequestValidationError) -> Refusal:
     """FastAPI's own checks, in our words: `k: Input should be greater than 0`."""
-    fields = tuple((_field_name(one["loc"]), str(one["msg"])) for one in error.errors())
-    return Refusal(422, "; ".join(f"{field}: {message}" for field, message in fields), fields)
+    found = error.errors()
+    fields = tuple((_field_name(one["loc"]), _shortened(str(one["msg"]))) for one in found[:MOST_FIELDS])
+    detail = "; ".join(f"{field}: {message}" for field, message in fields)
+    more = len(found) - len(fields)
+    return Refusal(422, f"{detail}; and {more:,} more" if more else detail, fields)
 
 
 def _field_name(location: tuple[int | str, ...]) -> str:
@@ -101,12 +120,26 @@ def _field_name(location: tuple[int | str, ...]) -> str:
     where = [str(part) for part in location]
     if where[0] == "body" and (len(where) == 1 or where[1].isdigit()):
         return "body"
-    return ".".join(where[1:]) or where[0]
+    return _shortened(".".join(where[1:]) or where[0])
+
+
+def _whole(text: str) -> str:
+    """Without half characters, which JSON can bring and no answer can hold."""
+    return text.encode(errors="replace").decode()
+
+
+def _shortened(text: str) -> str:
+    """What somebody sent comes back in a refusal only as far as it helps to find it."""
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
 
 
 def answer(request: Request, refusal: Refusal) -> Response:
     """The refusal in the form that the caller reads: JSON, a message for htmx, or a page."""
     request.state.refused = True
+    refusal = refusal._replace(
+        detail=_whole(refusal.detail),
+        fields=tuple((_whole(field), _whole(detail)) for field, detail in refusal.fields),
+    )
     if request.url.path.startswith("/api/"):
         return _problem(request, refusal)
     response = _error_page(request, refusal)
@@ -165,6 +198,15 @@ def path_to_return_to(request: Request) -> str:
     return page.path + (f"?{page.query}" if page.query else "")
 
 
+def sign_in_redirect(request: Request) -> Response:
+    return redirect_page(request, f"/signin?next={quote(path_to_return_to(request), safe='/')}")
+
+
+def database_refusal(error: OperationalError) -> Refusal:
+    _log.error("database_away", error=str(error.orig))
+    return Refusal(503, DATABASE_AWAY, headers={"Retry-After": RETRY_AFTER_S})
+
+
 def add_error_pages(app: FastAPI) -> None:
     """Register the table. What is not in it is caught, logged and answered by `request_log`."""
 
@@ -179,7 +221,7 @@ def add_error_pages(app: FastAPI) -> None:
 
     @app.exception_handler(SignInNeeded)
     async def sign_in_needed(request: Request, error: SignInNeeded) -> Response:
-        return redirect_page(request, f"/signin?next={quote(path_to_return_to(request), safe='/')}")
+        return sign_in_redirect(request)
 
     @app.exception_handler(PasswordMustChange)
     async def password_must_change(request: Request, error: PasswordMustChange) -> Response:
@@ -204,8 +246,12 @@ def add_error_pages(app: FastAPI) -> None:
 
     @app.exception_handler(OperationalError)
     async def database_away(request: Request, error: OperationalError) -> Response:
-        _log.error("database_away", error=str(error.orig))
-        return answer(request, Refusal(503, DATABASE_AWAY, headers={"Retry-After": "5"}))
+        return answer(request, database_refusal(error))
+
+    @app.exception_handler(PoolTimeout)
+    async def no_connection(request: Request, error: PoolTimeout) -> Response:
+        _log.error("no_connection", error=str(error))
+        return answer(request, refusal_of(Busy()))
 
 
 NO_SUCH_PAGE = "There is no such address. Perhaps a letter is missing in it, or the thing was moved."

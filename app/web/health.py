@@ -16,6 +16,7 @@ from app.queue import QUEUES
 from app.settings import settings
 from app.storage.database import engine, session_factory
 from app.storage.migrations import is_migrated
+from app.web.admission import probes
 from app.web.metrics import latest
 
 router = APIRouter(include_in_schema=False)
@@ -23,16 +24,17 @@ _log = structlog.get_logger()
 
 
 @router.get("/healthz")
-def healthz() -> PlainTextResponse:
+async def healthz() -> PlainTextResponse:
+    """From the event loop: it needs no thread and no database, so that silence means that this process is stuck."""
     return PlainTextResponse("ok\n")
 
 
-@router.get("/metrics")
+@router.get("/metrics", dependencies=[probes])
 def metrics() -> Response:
     return Response(generate_latest() + latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/readyz")
+@router.get("/readyz", dependencies=[probes])
 def readyz() -> JSONResponse:
     """200 when all of it is there, else 503; either way, what was found."""
     checks: dict[str, Callable[[], str | None]] = {
