@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     llm_in_flight: int = 32
     llm_timeout_s: float = 120.0
     max_upload_mb: int = 2048
+    web_silent_s: float = 30.0  # a web process that does not answer `/healthz` for so long is started anew
     watchdog_s: float = 60.0  # a worker that hears nothing for so long while work waits starts anew
 
     @model_validator(mode="after")

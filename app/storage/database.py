@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import settings
 
-
 MOST_CONNECTIONS = 20
 """Of one process. More than the web has places (`app.web.admission`) and probes, so that nobody there waits for one."""
 

@@ -26,7 +26,14 @@ from app.errors import DomainError, Forbidden, TooLarge
 from app.pipeline import Role, Scope
 from app.storage.database import session_factory
 from app.web.admission import LARGE_BODIES, REQUESTS, SESSION_COOKIE, caller_of, make_known
-from app.web.errors import SignInNeeded, Unauthenticated, answer, database_refusal, refusal_of, sign_in_redirect
+from app.web.errors import (
+    SignInNeeded,
+    Unauthenticated,
+    answer,
+    database_refusal,
+    refusal_of,
+    sign_in_redirect,
+)
 
 SMALL_BYTES = 64 * 2**10
 MOST_BYTES = 10 * 2**20

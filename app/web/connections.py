@@ -11,10 +11,6 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_S = 10.0  # for the whole head of a request, from its first byte or from the opening of the connection
-BODY_S = 30.0  # between two pieces of a body
-TAKE_S = 60.0  # until something of an answer is taken
-
 MOST_CONNECTIONS = 2_000
 OTHER_FILES = 200
 """Descriptors left for the database, the logs, uploads and files that are sent."""
@@ -34,11 +30,18 @@ def most_connections() -> int:
 class Connection(H11Protocol):
     """One connection. Where there are too many, the one we have waited for longest makes room for the new one."""
 
+    head_s = (
+        10.0  # for the whole head of a request, from its first byte or from the opening of the connection
+    )
+    body_s = 30.0  # between two pieces of a body
+    take_s = 60.0  # until something of an answer is taken
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.waited_for_since: float | None = None  # by the loop's clock; None while we are at work for it
         self._limit: float | None = None  # seconds until it ends
         self._clock: asyncio.TimerHandle | None = None
+        self._is_new = True  # no head came yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -52,6 +55,7 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        self._is_new = self._is_new and self._is_between_requests
         self._set_clock()
 
     def on_response_complete(self) -> None:
@@ -78,7 +82,7 @@ class Connection(H11Protocol):
 
     def _set_clock(self) -> None:
         limit = self._limit_now()
-        if limit == self._limit == HEAD_S:
+        if limit == self._limit == self.head_s:
             return  # in however many pieces it comes
         self._stop_clock()
         self._limit = limit
@@ -95,24 +99,26 @@ class Connection(H11Protocol):
     def _limit_now(self) -> float | None:
         """By what the other side owes us: taking an answer, more of a body, the rest of a head."""
         if self.flow.write_paused or (self.transport.is_closing() and self.transport.get_write_buffer_size()):
-            return TAKE_S
+            return self.take_s
         if self.conn.their_state is h11.SEND_BODY:
-            return BODY_S
-        has_begun = self.cycle is None or bool(self.conn.trailing_data[0])  # else uvicorn's keep-alive ends it
-        return HEAD_S if self._is_between_requests and has_begun else None
+            return self.body_s
+        has_begun = self._is_new or bool(self.conn.trailing_data[0])  # else uvicorn's keep-alive ends it
+        return self.head_s if self._is_between_requests and has_begun else None
 
     @property
     def _is_between_requests(self) -> bool:
         return self.conn.their_state is h11.IDLE and self.conn.our_state is h11.IDLE
 
     def _time_is_up(self) -> None:
-        if self._limit == BODY_S and self.flow.read_paused:
-            self._clock = self.loop.call_later(BODY_S, self._time_is_up)  # it is we who do not read on
+        if self._limit == self.body_s and self.flow.read_paused:
+            self._clock = self.loop.call_later(self.body_s, self._time_is_up)  # it is we who do not read on
         else:
             self.end()
 
 
 def _longest_waited_for(connections: set[Any]) -> Connection:
     """Among them is always the one that has just come."""
-    waited_for = [one for one in connections if isinstance(one, Connection) and one.waited_for_since is not None]
+    waited_for = [
+        one for one in connections if isinstance(one, Connection) and one.waited_for_since is not None
+    ]
     return min(waited_for, key=lambda one: one.waited_for_since or 0.0)

@@ -15,7 +15,6 @@ places, and whoever waits for one holds neither.
 from collections.abc import AsyncGenerator, Callable
 from typing import Annotated, Any
 
-import anyio
 from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import select
@@ -40,19 +39,18 @@ async def open_session(request: Request) -> AsyncGenerator[Session]:
         if has_waited and await request.is_disconnected():
             raise Busy  # nobody is there any more to read an answer
         session = session_factory()()
+        is_good = False
         try:
             yield session
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await run_in_threadpool(session.close)
-            raise
-        is_refused = getattr(request.state, "refused", False)
-        await run_in_threadpool(session.close if is_refused else _commit_and_close, session)
+            is_good = not getattr(request.state, "refused", False)
+        finally:
+            await run_in_threadpool(_end, session, is_good)
 
 
-def _commit_and_close(session: Session) -> None:
+def _end(session: Session, is_good: bool) -> None:
     with session:
-        session.commit()
+        if is_good:
+            session.commit()
 
 
 # "function": the commit comes before the answer, so that what was answered is true.

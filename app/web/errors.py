@@ -23,6 +23,7 @@ from app.errors import (
     TooManyAttempts,
     Unparsable,
 )
+from app.web.forms import whole
 from app.web.templating import is_htmx, render
 
 _log = structlog.get_logger()
@@ -51,7 +52,9 @@ class Busy(DomainError):
     """More is asked at once than can be answered in good time."""
 
     def __init__(self) -> None:
-        super().__init__("more is asked at once than can be answered; nothing was changed, try again in a few seconds")
+        super().__init__(
+            "more is asked at once than can be answered; nothing was changed, try again in a few seconds"
+        )
 
 
 class CsrfMissing(Forbidden):
@@ -123,11 +126,6 @@ def _field_name(location: tuple[int | str, ...]) -> str:
     return _shortened(".".join(where[1:]) or where[0])
 
 
-def _whole(text: str) -> str:
-    """Without half characters, which JSON can bring and no answer can hold."""
-    return text.encode(errors="replace").decode()
-
-
 def _shortened(text: str) -> str:
     """What somebody sent comes back in a refusal only as far as it helps to find it."""
     return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
@@ -137,8 +135,8 @@ def answer(request: Request, refusal: Refusal) -> Response:
     """The refusal in the form that the caller reads: JSON, a message for htmx, or a page."""
     request.state.refused = True
     refusal = refusal._replace(
-        detail=_whole(refusal.detail),
-        fields=tuple((_whole(field), _whole(detail)) for field, detail in refusal.fields),
+        detail=whole(refusal.detail),
+        fields=tuple((whole(field), whole(detail)) for field, detail in refusal.fields),
     )
     if request.url.path.startswith("/api/"):
         return _problem(request, refusal)

@@ -59,12 +59,16 @@ class Gate:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lines.setdefault(caller, deque()).append(turn)
         self._send_away_beyond_the_most()
+        is_in = False
         try:
             async with asyncio.timeout(self._patience_s):
                 await turn
-        except BaseException as error:
-            self._step_out(caller, turn)
-            raise Busy if isinstance(error, TimeoutError) else error from None
+            is_in = True
+        except TimeoutError:
+            raise Busy from None
+        finally:
+            if not is_in:
+                self._step_out(caller, turn)
 
     def _send_away_beyond_the_most(self) -> None:
         if sum(map(len, self._lines.values())) > self._most_waiting:

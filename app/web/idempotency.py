@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from app.errors import Conflict, InvalidInput
 from app.storage.tables import IdempotencyKey
 from app.web.dependencies import ApiCaller, DbSession
+from app.web.json_body import JsonRequest
 from app.web.problem import REFUSALS
 
 KEPT_HEADERS = ("content-type", "location", "etag", "x-reason")
@@ -91,12 +92,13 @@ def _keep(claim: _Claim, response: Response) -> None:
 
 
 class ApiRoute(APIRoute):
-    """A route whose successful POST is kept before its session commits."""
+    """A route whose JSON is bounded, and whose successful POST is kept before its session commits."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
 
-        async def answer_once(request: Request) -> Response:
+        async def answer_once(asked: Request) -> Response:
+            request = JsonRequest(asked.scope, asked.receive)
             if request.method == "POST" and "Idempotency-Key" in request.headers:
                 request.state.request_hash = await _hash_of(request)
             try:
