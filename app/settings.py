@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     llm_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 32
     llm_timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 120.0
     max_upload_mb: Annotated[int, Field(ge=1, le=1_048_576)] = 2048
+    web_silent_s: Annotated[float, Field(ge=1, le=86_400)] = (
+        30.0  # a web process that does not answer `/healthz` for so long is started anew
+    )
     watchdog_s: Annotated[float, Field(ge=1, le=86_400)] = (
         60.0  # a worker that hears nothing for so long while work waits starts anew
     )

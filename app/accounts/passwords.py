@@ -1,5 +1,6 @@
 """Passwords: Argon2 by pwdlib, and the same work for a name that does not exist."""
 
+import threading
 from functools import lru_cache
 
 from pwdlib import PasswordHash
@@ -20,15 +21,23 @@ def _nobodys_hash() -> str:
     return _argon2().hash("nobody has this password")
 
 
+AT_ONCE = 2
+"""Passwords that one process looks at in the same moment: each takes 64 MiB and a core or more."""
+
+_free = threading.BoundedSemaphore(AT_ONCE)
+
+
 def hash_password(password: str) -> str:
-    return _argon2().hash(password)
+    with _free:
+        return _argon2().hash(password)
 
 
 def is_right(password: str, password_hash: str | None) -> bool:
     """Compare; without a hash the same time goes by and the answer is no."""
     if len(password) > MOST_CHARACTERS:
         password = ""
-    right = _argon2().verify(password, password_hash or _nobodys_hash())
+    with _free:
+        right = _argon2().verify(password, password_hash or _nobodys_hash())
     return right and password_hash is not None
 
 

@@ -6,10 +6,11 @@ The cookie holds 256 random bits; the database only their hash, so that a stolen
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.secrets import hash_of, new_secret
+from app.accounts.stamps import stamp
 from app.storage.tables import Person, SignIn
 
 IDLE = timedelta(hours=20)  # a working day and the night after it
@@ -37,8 +38,10 @@ def open_session(session: Session, person: Person) -> str:
     return cookie.secret
 
 
+_LONG_UNSEEN = SignIn.last_seen_at < func.now() - SEEN_EVERY
+
 _HELD_BY = (
-    select(Person, SignIn, func.now() - SignIn.last_seen_at)
+    select(Person, SignIn, _LONG_UNSEEN)
     .join(SignIn, SignIn.person_id == Person.id)
     .where(
         SignIn.token_hash == bindparam("token_hash"),
@@ -50,14 +53,22 @@ _HELD_BY = (
 
 
 def session_of(session: Session, cookie: str) -> SignedIn | None:
-    """Who holds this cookie; None when it is unknown, too old, unused too long, or the person inactive."""
+    """Who holds this cookie; None when it is unknown, too old, unused too long, or the person inactive.
+
+    Asked first in a transaction: that the browser was seen is committed at once, now and then.
+    """
     row = session.execute(_HELD_BY, {"token_hash": hash_of(cookie)}).one_or_none()
     if row is None:
         return None
-    person, sign_in, unseen = row
-    if unseen > SEEN_EVERY:
-        session.execute(update(SignIn).where(SignIn.id == sign_in.id).values(last_seen_at=func.now()))
+    person, sign_in, is_stamp_due = row
+    if is_stamp_due:
+        stamp(session, SignIn, sign_in.id, _LONG_UNSEEN, last_seen_at=func.now())
     return SignedIn(person, sign_in)
+
+
+def keep_project(session: Session, sign_in: SignIn, project_id: int) -> None:
+    """Keep which project this browser looks at. Commits at once, before anything else is written."""
+    stamp(session, SignIn, sign_in.id, SignIn.project_id.is_distinct_from(project_id), project_id=project_id)
 
 
 def close_session(session: Session, sign_in: SignIn) -> bool:

@@ -8,11 +8,13 @@ from sqlalchemy.orm import Session
 from app.accounts.log import log
 from app.accounts.roles import Caller
 from app.accounts.secrets import SHOWN_CHARACTERS, TOKEN_MARK, hash_of, new_secret
+from app.accounts.stamps import stamp
 from app.errors import InvalidInput, NotFound
 from app.pipeline import Scope
 from app.storage.tables import ApiToken, Person
 
 USED_EVERY = timedelta(minutes=1)  # a script's requests seldom write
+_LONG_UNUSED = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at < func.now() - USED_EVERY)
 
 
 def create_token(session: Session, actor: int | None, person: Person, name: str, scope: Scope) -> str:
@@ -45,19 +47,20 @@ def revoke_token(session: Session, actor: int | None, token_id: int, *, owner_id
 
 
 def caller_of_token(session: Session, secret: str) -> Caller | None:
-    """Who this token acts as; None when it is unknown or revoked, or its person is not active."""
+    """Who this token acts as; None when it is unknown or revoked, or its person is not active.
+
+    Asked first in a transaction: that the token was used is committed at once, now and then.
+    """
     row = session.execute(
-        select(Person, ApiToken)
+        select(Person, ApiToken, _LONG_UNUSED)
         .join(ApiToken, ApiToken.person_id == Person.id)
         .where(ApiToken.token_hash == hash_of(secret), ApiToken.revoked_at.is_(None), Person.active)
     ).one_or_none()
     if row is None:
         return None
-    person, token = row
-    long_unused = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at < func.now() - USED_EVERY)
-    session.execute(
-        update(ApiToken).where(ApiToken.id == token.id, long_unused).values(last_used_at=func.now())
-    )
+    person, token, is_stamp_due = row
+    if is_stamp_due:
+        stamp(session, ApiToken, token.id, _LONG_UNUSED, last_used_at=func.now())
     return Caller(person, Scope(token.scope))
 
 

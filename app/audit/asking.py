@@ -113,7 +113,8 @@ def _checked_filters(filters: Mapping[str, Sequence[str | int]]) -> dict[str, li
 
 
 def _run_number(value: str | int) -> int:
-    number = int(value) if str(value).isascii() and str(value).isdigit() else 0
+    text = str(value)
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
     if not 0 < number <= LARGEST_ID:
-        raise InvalidInput(f"runs are numbers of this project's runs, not {str(value)[:50]!r}", "filters")
+        raise InvalidInput(f"runs are numbers of this project's runs, not {text[:50]!r}", "filters")
     return number

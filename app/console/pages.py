@@ -11,8 +11,9 @@ from app.accounts.sessions import ABSOLUTE, SignedIn, close_session
 from app.console.reference import operations_by_tag, schemas
 from app.errors import DomainError, InvalidInput, TooManyAttempts
 from app.settings import settings
+from app.web.admission import SESSION_COOKIE, hashes_password
 from app.web.csrf import anonymous_token, demand_anonymous_token, keep_anonymous_token, needs_https
-from app.web.dependencies import SESSION_COOKIE, DbSession, checked_sign_in, signed_in
+from app.web.dependencies import DbSession, checked_sign_in, signed_in
 from app.web.errors import HTTPS_NEEDED
 from app.web.flash import see_other
 from app.web.retry import page_router
@@ -32,7 +33,7 @@ def signin_page(request: Request, found: MaybeSignedIn, next: str = "/") -> Resp
     return _signin_form(request, next)
 
 
-@router.post("/signin", dependencies=[Depends(demand_anonymous_token)])
+@router.post("/signin", dependencies=[Depends(demand_anonymous_token), hashes_password])
 def signin(
     request: Request,
     session: DbSession,
@@ -76,7 +77,7 @@ def password_page(request: Request, found: CheckedSignIn, next: str = "/") -> Re
     return render(request, "console/password.html", next=_own_path(next), errors={})
 
 
-@router.post("/password")
+@router.post("/password", dependencies=[hashes_password])
 def set_password(
     request: Request,
     session: DbSession,

@@ -11,6 +11,7 @@ from app.accounts.tokens import create_token, revoke_token, tokens
 from app.console import queries, service
 from app.errors import Conflict, InvalidInput, NotFound
 from app.pipeline import Role, Scope
+from app.web.admission import hashes_password
 from app.web.dependencies import (
     CurrentPerson,
     CurrentProject,
@@ -176,7 +177,7 @@ def _people(request: Request, session: DbSession, status: int = 200, **context: 
     return render(request, "console/people.html", status=status, **(shown | context))
 
 
-@router.post("/people", dependencies=[everywhere_admin])
+@router.post("/people", dependencies=[hashes_password, everywhere_admin])
 def add_person(
     request: Request,
     session: DbSession,
@@ -248,7 +249,7 @@ def reactivate(session: DbSession, person: CurrentPerson, person_id: PersonId) -
     return see_other(f"/settings/people/{person_id}", "Active again, with the same roles and password.")
 
 
-@router.post("/people/{person_id}/password", dependencies=[everywhere_admin])
+@router.post("/people/{person_id}/password", dependencies=[hashes_password, everywhere_admin])
 def reset_password(
     request: Request, session: DbSession, person: CurrentPerson, seen: MaybeProject, person_id: PersonId
 ) -> Response:

@@ -1,5 +1,6 @@
 """Replays by another judge. The rules have pages of their own."""
 
+import math
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -57,7 +58,12 @@ def _prompts(asked: str) -> dict[Task, str]:
 
 
 def _number(text: str, field: str) -> float | None:
+    if not text.strip():
+        return None
     try:
-        return float(text) if text.strip() else None
+        number = float(text)
     except ValueError:
-        raise InvalidInput(f"“{text}” is not a number", field) from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidInput(f"“{text}” is not a number", field)
+    return number

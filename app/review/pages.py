@@ -248,7 +248,7 @@ def guideline(
     return render(request, "review/guideline.html", guideline=guideline_of(session, project, person))
 
 
-@router.post("/review/guideline/seen")
+@router.post("/review/guideline/seen", dependencies=readers)
 def guideline_seen(
     session: DbSession,
     project: CurrentProject,

@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.accounts.log import log
-from app.errors import Conflict
+from app.errors import Conflict, InvalidInput
 from app.pipeline import Action, InstanceStatus, Stream
 from app.review import decision_queries, leases
 from app.review.assignment import UNDO_DEPTH
@@ -147,7 +147,12 @@ def _demand_undoable(session: Session, decision: Decision) -> None:
 
 
 def keep_guideline_seen(session: Session, project_id: int, person_id: int, version: int) -> None:
-    """Note that a person has opened this version, so that it does not open by itself again."""
+    """Note that a person has opened this version, so that it does not open by itself again.
+
+    Raises InvalidInput for a version that the project does not have: a later one would never open by itself.
+    """
+    if not 0 < version <= (decision_queries.guideline_version(session, project_id) or 0):
+        raise InvalidInput(f"the guideline has no version {version}", "version")
     seen = insert(GuidelineSeen).values(person_id=person_id, project_id=project_id, version=version)
     session.execute(
         seen.on_conflict_do_update(

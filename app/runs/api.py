@@ -23,6 +23,7 @@ from app.runs.shapes import (
     SpendShape,
     WrittenOff,
 )
+from app.web.admission import streams
 from app.web.dependencies import AdminProject, ApiCaller, DbSession, ReadProject
 from app.web.idempotency import api_router
 from app.web.pagination import AskedWindow, Page, cut
@@ -192,7 +193,7 @@ def _visible(session: DbSession, caller: ApiCaller) -> frozenset[int]:
     return frozenset(one.project.id for one in seen_projects(session, caller))
 
 
-@router.get("/events", response_class=StreamingResponse)
+@router.get("/events", response_class=StreamingResponse, dependencies=[streams])
 async def run_events(
     request: Request, project_ids: Annotated[frozenset[int], Depends(_visible)]
 ) -> StreamingResponse:

@@ -18,6 +18,7 @@ from app.runs.service import shape_of
 from app.settings import settings
 from app.storage.database import session_factory
 from app.storage.tables import Run
+from app.web.admission import TELLING
 
 _QUIET_S = 15.0  # a comment at least this often, so that proxies keep the stream open
 _GATHER_S = 0.5  # a busy run is told twice a second, not once a call
@@ -78,7 +79,9 @@ async def stream(project_ids: Collection[int], is_gone: Callable[[], Awaitable[b
             await asyncio.sleep(_GATHER_S)
             while not heard.empty():
                 moved.add(heard.get_nowait())
-            for line in await run_in_threadpool(_told, moved, project_ids):
+            async with TELLING.place("all"):
+                lines = await run_in_threadpool(_told, moved, project_ids)
+            for line in lines:
                 yield line
     finally:
         _listener().unsubscribe(subscription)

@@ -25,7 +25,10 @@ WORKERS = {
 }
 BEAT = "-m celery -A workers.celery_app beat --pidfile= --loglevel WARNING --schedule"
 # A reader thinks for longer than the usual 5 s: the connection stays, and is not closed just as the decision comes.
-WEB = "-m uvicorn app.main:create_app --factory --no-access-log --timeout-graceful-shutdown 3 --timeout-keep-alive 75"
+WEB = (
+    "-m uvicorn app.main:create_app --factory --http app.web.connections:Connection --no-access-log"
+    " --timeout-graceful-shutdown 3 --timeout-keep-alive 75"
+)
 DEMO = "-m app.cli demo"
 
 # Several processes share the cores already, so each does its arithmetic on one.

@@ -40,6 +40,7 @@ class Child:
         self._death_signal = death_signal
         self._started_at = 0.0
         self._again_at: float | None = None
+        self._why_killed: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -86,8 +87,9 @@ class Child:
             self.crashes = 1 if now - self._started_at > STEADY_S else self.crashes + 1
             pause = min(FIRST_PAUSE_S * 2 ** (self.crashes - 1), LONGEST_PAUSE_S)
             self._again_at = now + pause
+            why, self._why_killed = self._why_killed or f"ended with status {self.status}", None
             return (
-                f"{self.name} ended with status {self.status}, starting it again in {pause:g} s;"
+                f"{self.name} {why}, starting it again in {pause:g} s;"
                 f" {self.log} ends with: {self.last_words(1)}"
             )
         if now >= self._again_at:
@@ -116,6 +118,11 @@ class Child:
         self._end_group(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
+
+    def give_up(self, why: str) -> None:
+        """Kill it and its children, so that `tend` starts it anew and says why: "did not answer for 30 s"."""
+        self._why_killed = why
+        self._end_group(signal.SIGKILL)
 
     def _end_group(self, number: signal.Signals) -> None:
         if self._process is None:

@@ -18,6 +18,7 @@ from app.runtime import processes
 from app.runtime.home import CannotStart, Home, InUse
 from app.runtime.instance import DEMO, WEB, background, parts
 from app.runtime.processes import Child
+from app.runtime.pulse import Pulse
 from app.settings import Settings
 from app.storage.database import make_engine
 
@@ -74,8 +75,9 @@ def up(chosen: Settings, *, with_demo: bool) -> None:
         children = [*started.servers.children, *workers, web]
         _await_ready(url, web, children)
         _say(f"ready: {url}")
+        pulse = Pulse(web, url, chosen.web_silent_s)
         with _running(started.child("demo", DEMO)) if with_demo else nullcontext() as demo:
-            _watch(stop, children, demo)
+            _watch(stop, children, demo, pulse)
 
 
 @contextmanager
@@ -87,8 +89,9 @@ def _running(child: Child) -> Generator[Child]:
         processes.end([child], [(signal.SIGTERM, 5)])
 
 
-def _watch(stop: Stop, children: Sequence[Child], demo: Child | None) -> None:
+def _watch(stop: Stop, children: Sequence[Child], demo: Child | None, pulse: Pulse) -> None:
     while not stop.asked:
+        pulse.look()
         _tend(children)
         if demo is not None and demo.status is not None:
             if demo.status != 0:

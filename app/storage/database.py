@@ -11,6 +11,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import settings
 
+MOST_CONNECTIONS = 20
+"""Of one process. More than the web has places (`app.web.admission`) and probes, so that nobody there waits for one."""
+
+CONNECTION_PATIENCE_S = 5.0
+
 
 def compact_json(value: Any) -> str:
     """JSON as it is sent to the database."""
@@ -42,7 +47,9 @@ def engine() -> Engine:
     database_url = settings().database_url
     if database_url is None:
         raise RuntimeError("DATABASE_URL is not set: start the product with `breakwater up`")
-    return make_engine(database_url, pool_size=20, max_overflow=30)
+    return make_engine(
+        database_url, pool_size=MOST_CONNECTIONS, max_overflow=0, pool_timeout=CONNECTION_PATIENCE_S
+    )
 
 
 @lru_cache

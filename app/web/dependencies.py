@@ -7,34 +7,49 @@ API:    def runs(session: DbSession, project: ReadProject)           GET .../pro
 
 A plain `def` runs in a thread, for those that ask the database; what only looks at what is there already is `async`,
 which spares the way to a thread and back.
+
+A session of the database is a place: whoever has one finds a thread and a connection, as there are more of both than
+places, and whoever waits for one holds neither.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from app.accounts.roles import Caller, SeenProject, admit, admit_everywhere, demand, seen_projects
-from app.accounts.sessions import SignedIn, session_of
+from app.accounts.sessions import SignedIn, keep_project, session_of
 from app.accounts.tokens import caller_of_token
 from app.errors import NotFound
 from app.pipeline import Role, Scope
 from app.storage.database import session_factory
 from app.storage.tables import Person, Project
+from app.web.admission import REQUESTS, SESSION_COOKIE, caller_of, make_known
 from app.web.csrf import demand_csrf_token
-from app.web.errors import NoProject, PasswordMustChange, SignInNeeded, Unauthenticated
-
-SESSION_COOKIE = "breakwater_session"
+from app.web.errors import Busy, NoProject, PasswordMustChange, SignInNeeded, Unauthenticated
 
 
-def open_session(request: Request) -> Generator[Session]:
+async def open_session(request: Request) -> AsyncGenerator[Session]:
     """One transaction per request: committed before the answer is sent, unless the answer is an error."""
-    with session_factory()() as session:
-        yield session
-        if not getattr(request.state, "refused", False):
+    async with REQUESTS.place(caller_of(request)) as has_waited:
+        if has_waited and await request.is_disconnected():
+            raise Busy  # nobody is there any more to read an answer
+        session = session_factory()()
+        is_good = False
+        try:
+            yield session
+            is_good = not getattr(request.state, "refused", False)
+        finally:
+            await run_in_threadpool(_end, session, is_good)
+
+
+def _end(session: Session, is_good: bool) -> None:
+    with session:
+        if is_good:
             session.commit()
 
 
@@ -53,6 +68,7 @@ def signed_in(request: Request, session: DbSession) -> SignedIn | None:
     cookie = request.cookies.get(SESSION_COOKIE)
     found = session_of(session, cookie) if cookie else None
     if found is not None:
+        make_known(request)
         request.state.person, request.state.sign_in = found
         request.state.projects = seen_projects(session, Caller(found.person, Scope.ADMIN))
     return found
@@ -93,6 +109,7 @@ PageCaller = Annotated[Caller, Depends(page_caller)]
 
 async def seen_project(
     request: Request,
+    session: DbSession,
     found: CurrentSignIn,
     wanted: Annotated[str | None, Query(alias="project", include_in_schema=False)] = None,
 ) -> SeenProject | None:
@@ -107,7 +124,8 @@ async def seen_project(
     else:
         last = found.sign_in.project_id
         chosen = next((one for one in seen if one.project.id == last), seen[0])
-    found.sign_in.project_id = chosen.project.id
+    if chosen.project.id != found.sign_in.project_id:
+        await run_in_threadpool(keep_project, session, found.sign_in, chosen.project.id)
     request.state.project, request.state.role = chosen
     return chosen
 
@@ -174,6 +192,7 @@ def api_caller(
         caller = caller_of_token(session, credentials.credentials)
         if caller is None:
             raise Unauthenticated("this token is unknown or revoked")
+        make_known(request)
         return caller
     found = signed_in(request, session) if request.method in {"GET", "HEAD"} else None
     if found is None or found.person.must_change_password:

@@ -28,6 +28,7 @@ from app.errors import (
     Unparsable,
 )
 from app.storage.faults import ServerFault, server_fault
+from app.web.forms import whole
 from app.web.templating import is_htmx, render
 
 _log = structlog.get_logger()
@@ -52,6 +53,15 @@ class Unauthenticated(DomainError):
     """No token, or not a good one."""
 
 
+class Busy(DomainError):
+    """More is asked at once than can be answered in good time."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "more is asked at once than can be answered; nothing was changed, try again in a few seconds"
+        )
+
+
 class CsrfMissing(Forbidden):
     """A form without the session's token."""
 
@@ -60,6 +70,11 @@ class CsrfMissing(Forbidden):
             "This form was opened before you signed in, or it was sent from another site, so nothing was "
             "changed. Go back, reload the page and send it again."
         )
+
+
+RETRY_AFTER_S = "5"
+MOST_FIELDS = 20  # of a refusal: whoever sent more wrong ones sees the rest next time
+MOST_CHARACTERS = 300
 
 
 class HttpsNeeded(Forbidden):
@@ -88,6 +103,7 @@ STATUS_OF: dict[type[DomainError], int] = {
     InvalidInput: 422,
     Unparsable: 422,
     TooManyAttempts: 429,
+    Busy: 503,
 }
 
 
@@ -98,6 +114,8 @@ def refusal_of(error: DomainError) -> Refusal:
             return Refusal(status, str(error), ((field, str(error)),))
         case TooManyAttempts():
             return Refusal(status, str(error), headers={"Retry-After": str(error.retry_after)})
+        case Busy():
+            return Refusal(status, str(error), headers={"Retry-After": RETRY_AFTER_S})
         case Unauthenticated():
             return Refusal(status, str(error), headers={"WWW-Authenticate": "Bearer"})
         case _:
@@ -117,8 +135,11 @@ def refusal_of_server(fault: ServerFault) -> Refusal:
 
 def invalid_request(error: RequestValidationError) -> Refusal:
     """FastAPI's own checks, in our words: `k: Input should be greater than 0`."""
-    fields = tuple((_field_name(one["loc"]), str(one["msg"])) for one in error.errors())
-    return Refusal(422, "; ".join(f"{field}: {message}" for field, message in fields), fields)
+    found = error.errors()
+    fields = tuple((_field_name(one["loc"]), _shortened(str(one["msg"]))) for one in found[:MOST_FIELDS])
+    detail = "; ".join(f"{field}: {message}" for field, message in fields)
+    more = len(found) - len(fields)
+    return Refusal(422, f"{detail}; and {more:,} more" if more else detail, fields)
 
 
 def _field_name(location: tuple[int | str, ...]) -> str:
@@ -126,12 +147,21 @@ def _field_name(location: tuple[int | str, ...]) -> str:
     where = [str(part) for part in location]
     if where[0] == "body" and (len(where) == 1 or where[1].isdigit()):
         return "body"
-    return ".".join(where[1:]) or where[0]
+    return _shortened(".".join(where[1:]) or where[0])
+
+
+def _shortened(text: str) -> str:
+    """What somebody sent comes back in a refusal only as far as it helps to find it."""
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
 
 
 def answer(request: Request, refusal: Refusal) -> Response:
     """The refusal in the form that the caller reads: JSON, a message for htmx, or a page."""
     request.state.refused = True
+    refusal = refusal._replace(
+        detail=whole(refusal.detail),
+        fields=tuple((whole(field), whole(detail)) for field, detail in refusal.fields),
+    )
     if request.url.path.startswith("/api/"):
         return _problem(request, refusal)
     response = _error_page(request, refusal)
@@ -218,6 +248,10 @@ def _thing_in(error: errors.Error) -> str:
     return (error.diag.table_name or "row").replace("_", " ")
 
 
+def sign_in_redirect(request: Request) -> Response:
+    return redirect_page(request, f"/signin?next={quote(path_to_return_to(request), safe='/')}")
+
+
 def add_error_pages(app: FastAPI) -> None:
     """Register the table. What is not in it is caught, logged and answered by `request_log`."""
 
@@ -232,7 +266,7 @@ def add_error_pages(app: FastAPI) -> None:
 
     @app.exception_handler(SignInNeeded)
     async def sign_in_needed(request: Request, error: SignInNeeded) -> Response:
-        return redirect_page(request, f"/signin?next={quote(path_to_return_to(request), safe='/')}")
+        return sign_in_redirect(request)
 
     @app.exception_handler(PasswordMustChange)
     async def password_must_change(request: Request, error: PasswordMustChange) -> Response:
@@ -246,7 +280,7 @@ def add_error_pages(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         fault = server_fault(error.__cause__) if error.__cause__ is not None else None
         if fault is not None:  # FastAPI says of a body that could not be kept that it could not be read
-            return _server_refuses(request, error.__cause__ or error, fault)
+            return server_refusal(request, error.__cause__ or error, fault)
         detail = (
             NO_SUCH_PAGE if error.status_code == 404 and error.detail == "Not Found" else str(error.detail)
         )
@@ -272,10 +306,10 @@ def add_error_pages(app: FastAPI) -> None:
         fault = server_fault(error)
         if fault is None:
             raise error  # a mistake of ours, then: for the last net
-        return _server_refuses(request, error, fault)
+        return server_refusal(request, error, fault)
 
 
-def _server_refuses(request: Request, error: BaseException, fault: ServerFault) -> Response:
+def server_refusal(request: Request, error: BaseException, fault: ServerFault) -> Response:
     cause = error.orig if isinstance(error, DBAPIError) else error
     _log.error("server_fault", kind=fault.kind, says=fault.says, error=str(cause))
     return answer(request, refusal_of_server(fault))

@@ -1,14 +1,13 @@
 """One message for the next page, carried by a cookie: `return see_other("/sources", "Source added")`."""
 
-import base64
-import binascii
-import json
 from typing import NamedTuple
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse
 
 from app.settings import settings
+from app.web.forms import is_whole
+from app.web.opaque import opaque, read_opaque
 
 FLASH_COOKIE = "breakwater_message"
 MOST_CHARACTERS = 500
@@ -24,10 +23,9 @@ def see_other(address: str, message: str | None = None, kind: str = "ok") -> Red
     """Answer a form: go to this page, and say there what happened."""
     response = RedirectResponse(address, 303)
     if message is not None:
-        words = json.dumps([message[:MOST_CHARACTERS], kind]).encode()
         response.set_cookie(
             FLASH_COOKIE,
-            base64.urlsafe_b64encode(words).decode(),
+            opaque([message[:MOST_CHARACTERS], kind]),
             max_age=60,
             httponly=True,
             samesite="lax",
@@ -42,7 +40,11 @@ def flash_of(request: Request) -> Flash | None:
     if not cookie:
         return None
     try:
-        text, kind = json.loads(base64.urlsafe_b64decode(cookie))
-    except (binascii.Error, ValueError, TypeError):
+        value = read_opaque(cookie)
+    except ValueError:
         return None
-    return Flash(str(text), str(kind)) if kind in KINDS else None
+    match value:
+        case [str(text), str(kind)] if kind in KINDS and is_whole(text):
+            return Flash(text[:MOST_CHARACTERS], kind)
+        case _:
+            return None

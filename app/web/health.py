@@ -25,6 +25,7 @@ from app.settings import settings
 from app.storage.database import make_engine
 from app.storage.faults import READ_ONLY, server_fault
 from app.storage.migrations import why_other_tables
+from app.web.admission import probes
 from app.web.metrics import latest
 
 router = APIRouter(include_in_schema=False)
@@ -35,16 +36,17 @@ _MOST_SENTENCES = 8
 
 
 @router.get("/healthz")
-def healthz() -> PlainTextResponse:
+async def healthz() -> PlainTextResponse:
+    """From the event loop: it needs no thread and no database, so that silence means that this process is stuck."""
     return PlainTextResponse("ok\n")
 
 
-@router.get("/metrics")
+@router.get("/metrics", dependencies=[probes])
 def metrics() -> Response:
     return Response(generate_latest() + latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/readyz")
+@router.get("/readyz", dependencies=[probes])
 def readyz() -> JSONResponse:
     """200 when all of it is there, else 503; either way, what was found.
 

@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from app.errors import Conflict, InvalidInput
 from app.storage.tables import IdempotencyKey
 from app.web.dependencies import ApiCaller, DbSession
+from app.web.json_body import JsonRequest
 from app.web.problem import REFUSALS
 from app.web.retry import Answering, RetriedRoute
 
@@ -90,7 +91,15 @@ def _keep(claim: _Claim, response: Response) -> None:
 
 
 class ApiRoute(RetriedRoute):
-    """A route whose successful POST is kept before its session commits."""
+    """A route whose JSON is bounded, and whose successful POST is kept before its session commits."""
+
+    def get_route_handler(self) -> Answering:
+        answer_again = super().get_route_handler()
+
+        async def answer_json(asked: Request) -> Response:
+            return await answer_again(JsonRequest(asked.scope, asked.receive))
+
+        return answer_json
 
     def get_answer(self) -> Answering:
         answer = super().get_answer()

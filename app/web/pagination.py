@@ -1,8 +1,5 @@
 """Keyset pages: `{"items": [...], "next": cursor | null}`. A cursor is opaque to callers."""
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
@@ -10,6 +7,7 @@ from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
 from app.errors import InvalidInput
+from app.web.opaque import opaque, read_opaque
 
 MOST_ITEMS = 500
 LARGEST_KEY = 2**63 - 1  # what Postgres keeps in a bigint
@@ -49,15 +47,17 @@ def cut(rows: Sequence[Row], asked: Window, key: Callable[[Row], int]) -> tuple[
 
 
 def cursor_of(key: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([key]).encode()).decode().rstrip("=")
+    return opaque([key])
 
 
 def key_of(cursor: str) -> int:
     """The key a cursor stands for; raises InvalidInput for anything that `cursor_of` did not make."""
     try:
-        (key,) = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError, TypeError):
-        key = None
-    if type(key) is not int or not -LARGEST_KEY <= key <= LARGEST_KEY:
-        raise InvalidInput("this cursor is not one that a page before gave", "cursor")
-    return key
+        value = read_opaque(cursor)
+    except ValueError:
+        value = None
+    match value:
+        case [key] if type(key) is int and -LARGEST_KEY <= key <= LARGEST_KEY:
+            return key
+        case _:
+            raise InvalidInput("this cursor is not one that a page before gave", "cursor")

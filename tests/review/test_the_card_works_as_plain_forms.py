@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.pipeline import Action, InstanceStatus
-from app.storage.tables import Decision, Guideline, Lease, Person, Project
+from app.storage.tables import Decision, Guideline, GuidelineSeen, Lease, Person, Project
 from tests.factories import make_person, make_project
 from tests.review.review_cases import PlainBrowser, card_for, decide_next, instances_of, judged, run_out, say
 
@@ -179,6 +179,20 @@ def test_the_guideline_opens_until_its_newest_version_is_read(
     session.add(Guideline(project_id=project.id, version=2, markdown="New."))
     session.flush()
     assert "data-unseen" in reader.page()
+
+
+def test_only_a_reader_has_read_a_guideline_and_only_a_version_that_exists(
+    session: Session, project: Project, client: TestClient, reader: PlainBrowser, sit_down: SitDown
+) -> None:
+    session.add(Guideline(project_id=project.id, version=1, markdown="Read."))
+    session.flush()
+
+    invented = reader.send("/review/guideline/seen", version="77")
+    viewer = PlainBrowser(client, sit_down(make_person(session, "viewer", project)))
+    viewed = viewer.send("/review/guideline/seen", version="1")
+
+    assert (invented.status_code, viewed.status_code) == (422, 403)
+    assert session.scalars(select(GuidelineSeen)).all() == []
 
 
 def test_a_viewer_reads_instances_but_has_no_card(

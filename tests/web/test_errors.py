@@ -1,19 +1,25 @@
 """How refusals are told: problem+json to scripts, pages and messages to people; no 500 tells secrets."""
 
+import asyncio
+import json
 from typing import Annotated
 
 import pytest
 from fastapi import FastAPI, Form
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
 
 from app.accounts.log import log
 from app.errors import Conflict, InvalidInput, TooManyAttempts
 from app.pipeline import Scope
 from app.web.dependencies import CurrentPerson, DbSession
-from app.web.errors import NO_SUCH_PAGE
+from app.web.errors import MOST_FIELDS, NO_SUCH_PAGE
+from app.web.json_body import MOST_MARKS, MOST_VALUES, JsonRequest
 from tests.factories import make_person, make_project
 from tests.web.clients import signed_in, visitor, with_token
+
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
@@ -152,14 +158,54 @@ def test_a_refused_request_changes_nothing(session: Session, app: FastAPI) -> No
     assert done == ["succeed"]
 
 
-def test_a_body_beyond_the_limit_is_refused_by_its_announced_or_its_real_length(
+def test_a_body_beyond_the_limit_is_refused_by_its_announced_length(app: FastAPI) -> None:
+    announced = visitor(app).post("/api/v1/projects", content=b" " * 2**20 * 11)
+
+    assert announced.status_code == 413
+    assert announced.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_refusal_tells_the_first_of_many_wrong_fields_and_little_of_each(
     session: Session, app: FastAPI
 ) -> None:
     script = with_token(app, session, make_person(session, role="admin"), Scope.ADMIN)
-    megabyte = b" " * 2**20
+    wanted = {"\ud800" + "long" * 200: 1, **{f"unknown{number}": number for number in range(2_000)}}
 
-    announced = script.post("/api/v1/projects", content=megabyte * 11)
-    streamed = script.post("/api/v1/projects", content=iter([megabyte] * 11))
+    answer = script.post("/api/v1/projects/nowhere/audits", content=json.dumps(wanted), headers=JSON)
 
-    assert (announced.status_code, streamed.status_code) == (413, 413)
-    assert announced.headers["Content-Type"] == "application/problem+json"
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == MOST_FIELDS
+    assert "more" in answer.json()["detail"]
+    assert len(answer.content) < 20_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({f"key{number}": number for number in range(MOST_VALUES)}),
+        json.dumps({"name": [[]] * MOST_VALUES}),
+        '{"name": ' + "[" * 60 + "]" * 60 + "}",
+        "[" * 100_000,
+        '{"name": ' + "9" * 5_000 + "}",
+        '{"name": "' + "," * MOST_MARKS + '"}',
+    ],
+    ids=["many keys", "many values", "deep", "too deep to read", "a huge number", "many marks"],
+)
+def test_json_that_would_take_long_is_refused_before_it_is_checked(
+    session: Session, app: FastAPI, body: str
+) -> None:
+    request = JsonRequest({"type": "http", "headers": []})
+    request._body = body.encode()  # pyright: ignore[reportPrivateUsage] - as Starlette keeps what it has read
+
+    with pytest.raises((HTTPException, ValueError, RecursionError)):
+        asyncio.run(request.json())
+
+
+def test_half_characters_come_back_as_question_marks(app: FastAPI) -> None:
+    @app.get("/api/v1/half")
+    @app.get("/half")
+    def half() -> None:
+        raise InvalidInput("there is no \ud800", "\udfff")
+
+    assert visitor(app).get("/api/v1/half").json()["detail"] == "there is no ?"
+    assert visitor(app).get("/half").status_code == 422
