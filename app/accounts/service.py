@@ -18,7 +18,7 @@ from app.accounts.sessions import close_sessions_of, open_session
 from app.accounts.throttle import Throttle
 from app.errors import Conflict, InvalidInput, NotFound
 from app.pipeline import Role
-from app.storage.holding import hold
+from app.storage.locks import lock_row
 from app.storage.tables import Membership, Person, Project, SignIn
 
 FIRST_ADMIN = "admin"
@@ -79,7 +79,7 @@ def change_password(session: Session, person: Person, old: str | None, new: str,
     `old` may be None only while a one-time password is in force: it was typed to get here.
     """
     before = person.password_hash
-    hold(session, person)
+    lock_row(session, person)
     if person.password_hash != before and is_right(new, person.password_hash):
         return  # the form was sent twice
     if not person.must_change_password and not is_right(old or "", person.password_hash):
@@ -178,7 +178,7 @@ def take_role(session: Session, actor: int | None, person_id: int, project_id: i
 def deactivate_person(session: Session, actor: int | None, person_id: int) -> None:
     """Sign a person out everywhere and let them in no more; what they did stays, under their name."""
     person = person_numbered(session, person_id)
-    hold(session, person)
+    lock_row(session, person)
     if not person.active:
         return
     _keep_an_admin(session, person)
@@ -190,7 +190,7 @@ def deactivate_person(session: Session, actor: int | None, person_id: int) -> No
 
 def reactivate_person(session: Session, actor: int | None, person_id: int) -> None:
     person = person_numbered(session, person_id)
-    hold(session, person)
+    lock_row(session, person)
     if person.active:
         return
     person.active = True
@@ -200,7 +200,7 @@ def reactivate_person(session: Session, actor: int | None, person_id: int) -> No
 def reset_password(session: Session, actor: int | None, person_id: int) -> str:
     """A new one-time password for a person; signs them out everywhere."""
     person = person_numbered(session, person_id)
-    hold(session, person)
+    lock_row(session, person)
     secret = one_time_password()
     person.password_hash = hash_password(secret)
     person.must_change_password = True

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from app.audit.asking import Earlier
 from app.errors import NotFound
 from app.guarantee.lot import Frozen
-from app.storage.holding import hold_project
 from app.storage.keyset import newest_first
+from app.storage.locks import lock_project
 from app.storage.tables import Audit, Guideline, LabelChange, LotRow, Person, Release, Run
 
 _UNSEEN: dict[str, Any] = {"synchronize_session": False}
@@ -66,7 +66,7 @@ def audit_named(
 def newest_audit(session: Session, project_id: int, *, lock: bool = False) -> int:
     """Its number, 0 where there is none; with `lock` no other is frozen before this transaction ends."""
     if lock:
-        hold_project(session, project_id)
+        lock_project(session, project_id)
     return session.scalar(select(func.max(Audit.id)).where(Audit.project_id == project_id)) or 0
 
 

@@ -20,7 +20,7 @@ from app.guarantee.sequential import prior_for
 from app.pipeline import AuditState, Census, Part
 from app.rows.codeocean import unhashed
 from app.rows.gates import Candidate, Mode, Sorted, report, sort_out
-from app.storage.holding import hold_project
+from app.storage.locks import lock_project
 from app.storage.rows import admitted_rows, candidates
 from app.storage.tables import Audit, Person, Project
 
@@ -89,7 +89,7 @@ def freeze_lot(session: Session, project: Project, wanted: Wanted, person: Perso
     Raises InvalidInput naming the field, and Conflict where there is nothing to draw from.
     """
     wanted = checked(wanted)
-    hold_project(session, project.id)  # one lot at a time, so that each knows of those before it
+    lock_project(session, project.id)  # one lot at a time, so that each knows of those before it
     lot = choose_lot(session, project, wanted)
     if not lot.random:
         raise Conflict(_why_empty(lot))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.accounts.log import log
 from app.console.defaults import GUIDELINE, REASONS, slug_of
 from app.errors import Conflict, InvalidInput
-from app.storage.holding import hold, hold_project
+from app.storage.locks import lock_project, lock_row
 from app.storage.tables import Guideline, Project
 
 MOST_NAME_CHARACTERS = 100
@@ -67,7 +67,7 @@ def edit_project(
         "reasons": _checked_reasons(reasons),
         "allowed_licenses": _checked_licenses(allowed_licenses),
     }
-    hold(session, project)
+    lock_row(session, project)
     changed: dict[str, Any] = {}
     for key, value in wanted.items():
         if getattr(project, key) != value:
@@ -85,7 +85,7 @@ def save_guideline(session: Session, actor: int | None, project: Project, markdo
     if len(markdown) > MOST_GUIDELINE_CHARACTERS:
         raise InvalidInput(f"a guideline takes at most {MOST_GUIDELINE_CHARACTERS:,} characters", "markdown")
     # Two people who save at once get two versions, one after the other.
-    hold_project(session, project.id)
+    lock_project(session, project.id)
     newest = guideline_in_force(session, project.id)
     if newest is not None and newest.markdown == markdown:
         return newest.version

@@ -11,7 +11,7 @@ from app.discrimination.rubric import Rule
 from app.discrimination.rulebook import NAME, SHIPPED_BOOK, Rulebook, book_of, book_text, rules_in, sets_of
 from app.errors import Conflict
 from app.pipeline import Task
-from app.storage.holding import hold_project
+from app.storage.locks import lock_project
 from app.storage.replayed import WITHOUT, demand_replay
 from app.storage.tables import Project
 from app.storage.versions import (
@@ -83,7 +83,7 @@ def save_rule(
 
     A rule that differs from every one of its name gets a number of its own. Raises InvalidInput.
     """
-    hold_project(session, project.id)
+    lock_project(session, project.id)
     rule = rulebook.numbered(rule, known_books(session, project))
     return save_book(session, project, rulebook.with_rule(base.book, rule), person_id, note)
 
@@ -99,7 +99,7 @@ def save_book(
     """Keep the whole book as the next version. One that is there already is that one. Raises InvalidInput."""
     rulebook.refuse_faults(book)
     note = checked_note(note)
-    hold_project(session, project.id)
+    lock_project(session, project.id)
     force = in_force(session, project.id, SHIPPED_BOOK)
     text = book_text(book)
     if text == SHIPPED_BOOK.content:
@@ -118,7 +118,7 @@ def switch_rules(
 
     Raises NotFound, and Conflict where they do already, or where it asks what was never replayed.
     """
-    hold_project(session, project.id)
+    lock_project(session, project.id)
     before, wanted = rules_in_force(session, project), shown(session, project, key)
     if wanted.is_in_force:
         raise Conflict(f"the rules in force are {wanted.label} already")

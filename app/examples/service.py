@@ -9,7 +9,7 @@ from app.errors import InvalidInput
 from app.examples import queries
 from app.examples.queries import Listed
 from app.pipeline import Standing
-from app.storage.holding import hold_project
+from app.storage.locks import lock_project
 from app.storage.tables import ExemplarStanding, Person, Project
 
 MOST_NOTE_CHARACTERS = 300
@@ -22,7 +22,7 @@ def set_standing(
     note = " ".join(note.split())
     if len(note) > MOST_NOTE_CHARACTERS:
         raise InvalidInput(f"a note has at most {MOST_NOTE_CHARACTERS} characters", "note")
-    hold_project(session, project.id)
+    lock_project(session, project.id)
     before = queries.one(session, project.id, person.id, exemplar_id)
     if (before.standing, before.note or "") == (standing, note):
         return before

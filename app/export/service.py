@@ -38,7 +38,7 @@ from app.pipeline import InstanceStatus, RunKind, RunState
 from app.rows.codeocean import SCHEMA_VERSION, Row, codeocean
 from app.rows.gates import RELEASED, Candidate, Mode, Sorted, report, sort_out
 from app.settings import settings
-from app.storage.holding import hold_project
+from app.storage.locks import lock_project
 from app.storage.rows import admitted_rows, candidates
 from app.storage.tables import Audit, Person, Project, Release, Run
 
@@ -61,7 +61,7 @@ def start_release(session: Session, project: Project, wanted: Wanted, person: Pe
     Raises InvalidInput naming the field, and Conflict when the name is taken or nothing would be in it.
     """
     request = checked(wanted)
-    hold_project(session, project.id)
+    lock_project(session, project.id)
     _free_name(session, project, wanted.name)
     audit_id: int | None = None
     if wanted.basis == AUDITED:

@@ -18,7 +18,7 @@ from app.prompts import queries
 from app.prompts.desks import Desk
 from app.settings import settings
 from app.storage.frozen import freeze, freeze_in_force
-from app.storage.holding import hold_project
+from app.storage.locks import lock_project
 from app.storage.replayed import WITHOUT, demand_replay
 from app.storage.tables import Call, Project, Run, WorkItem
 from app.storage.versions import (
@@ -89,7 +89,7 @@ def save_prompt(
     Raises InvalidInput.
     """
     shipped, written, note = desk.shipped(task), checked(desk, task, content), checked_note(note)
-    hold_project(session, project.id)
+    lock_project(session, project.id)
     force = in_force(session, project.id, shipped)
     if written.content == shipped.content:
         return as_chosen(shipped, shipped, force)
@@ -116,7 +116,7 @@ def switch_prompt(
     Raises NotFound, and Conflict where they do already, or for a judge's prompt that was never replayed.
     """
     shipped = desk.shipped(task)
-    hold_project(session, project.id)
+    lock_project(session, project.id)
     before = chosen_in_force(session, project.id, shipped)
     wanted = chosen(session, project.id, shipped, key)
     if wanted.is_in_force:

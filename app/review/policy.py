@@ -11,7 +11,7 @@ from app.accounts.log import log
 from app.errors import InvalidInput
 from app.pipeline import INSTANCE_LANGUAGES
 from app.review.overlap import Policy, Visible
-from app.storage.holding import hold_project
+from app.storage.locks import lock_project
 from app.storage.tables import Project, ReaderLanguages, ReviewPolicy
 
 MOST_READERS = 5
@@ -33,7 +33,7 @@ def save_policy(session: Session, actor: int, project: Project, wanted: Policy) 
         InvalidInput: names the field.
     """
     _check(wanted)
-    hold_project(session, project.id)
+    lock_project(session, project.id)
     before = policy_of(session, project.id)
     if wanted == before:
         return
@@ -81,7 +81,7 @@ def save_languages(
     chosen = [language for language in INSTANCE_LANGUAGES if language in languages]
     if len(chosen) == len(INSTANCE_LANGUAGES):
         chosen = []
-    hold_project(session, project.id)
+    lock_project(session, project.id)
     if list(languages_of(session, project.id, person_id)) == chosen:
         return
     here = (ReaderLanguages.person_id == person_id, ReaderLanguages.project_id == project.id)

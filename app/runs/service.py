@@ -25,7 +25,7 @@ from app.runs import queries
 from app.runs.queries import Exhibit
 from app.runs.shapes import ExampleShape, ItemShape, RereadShape, RunShape
 from app.runs.standing import standing_of
-from app.storage.holding import hold_run
+from app.storage.locks import lock_steering
 from app.storage.tables import CallTally, Run
 
 Step = Literal["pause", "resume", "cancel"]
@@ -45,7 +45,7 @@ def steer(session: Session, project_id: int, run_id: int, step: Step, person_id:
     """Pause, resume or cancel a run. Raises `Conflict` where its state does not allow that."""
     act, words = _STEPS[step]
     run = queries.run_of(session, project_id, run_id)
-    hold_run(session, run_id)
+    lock_steering(session, run_id)
     act(session, run_id, person_id)
     log(session, person_id, words, f"run {run_id}", project_id=project_id)
     return _as_it_is(session, run)
@@ -186,7 +186,7 @@ def _generation(session: Session, project_id: int, run_id: int) -> Run:
 def _held(session: Session, project_id: int, run_id: int) -> Run:
     """A generation that nobody else steers meanwhile."""
     run = _generation(session, project_id, run_id)
-    hold_run(session, run_id)
+    lock_steering(session, run_id)
     return run
 
 
