@@ -1,6 +1,6 @@
 """The loads of requests: each once stopped the service, or nearly (the marks are those of the findings).
 
-A load goes on until its time is over and awaits what it has sent, ten seconds at most.
+A load goes on until its time is over and awaits what it has sent, ten seconds at most (large bodies longer).
 """
 
 import asyncio
@@ -24,7 +24,9 @@ JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 BOUNDARY = "siege"
 MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+STALE_S = 120  # after one minute a use is written down again
 BODY_MB = 300
+BODY_PATIENCE_S = 45.0  # to see how much of it is taken
 _PIECE = b"x" * 256 * 1024
 BOGUS_COOKIE = {"Cookie": f"{SESSION_COOKIE}=bogus"}
 BOGUS_TOKEN = {"Authorization": "Bearer bw_bogus"}
@@ -47,19 +49,19 @@ async def _burst(scene: Scene, tally: Tally, sent: Iterable[bytes]) -> None:
 async def one_token(scene: Scene, tally: Tally, until: float) -> None:
     sent = message("GET", "/api/v1/me", scene.attacker.bearer)
     while time.monotonic() < until:
-        await asyncio.to_thread(scene.let_stale, scene.attacker)
+        await asyncio.to_thread(scene.stamp, scene.attacker, age_s=STALE_S)
         await _burst(scene, tally, repeat(sent, 45))
 
 
 async def one_browser(scene: Scene, tally: Tally, until: float) -> None:
     sent = message("GET", "/", scene.attacker.browser)
     while time.monotonic() < until:
-        await asyncio.to_thread(scene.let_stale, scene.attacker)
+        await asyncio.to_thread(scene.stamp, scene.attacker, age_s=STALE_S)
         await _burst(scene, tally, repeat(sent, 60))
 
 
 async def event_streams(scene: Scene, tally: Tally, until: float) -> None:
-    await asyncio.to_thread(scene.let_stale, scene.attacker)
+    await asyncio.to_thread(scene.stamp, scene.attacker, age_s=STALE_S)
     sent = message("GET", "/api/v1/events", scene.attacker.bearer)
     seconds = max(until - time.monotonic(), 1)
     tally.add(*await asyncio.gather(*(hold(scene.address, sent, seconds) for _ in range(200))))
@@ -114,7 +116,7 @@ async def large_bodies(scene: Scene, tally: Tally, until: float) -> None:
 
     async def send() -> None:
         while time.monotonic() < until:
-            got = await upload(scene.address, next(turns), _multipart(BODY_MB))
+            got = await upload(scene.address, next(turns), _multipart(BODY_MB), BODY_PATIENCE_S)
             tally.add(got.outcome)
             tally.most("body_taken_mb", got.bytes_taken / MB)
 

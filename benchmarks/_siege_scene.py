@@ -43,9 +43,10 @@ _INSTANCES = """
     SELECT :project, :run, number, 'generation', 'python', :status, 'code generation',
         'Write function ' || number, '', 'def f' || number || '(): ...', 0, false, 50, 'offline', 'offline'
     FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS number"""
-_STALE = """
-    UPDATE api_token SET last_used_at = now() - interval '2 minutes' WHERE person_id = :person;
-    UPDATE sign_in SET last_seen_at = now() - interval '2 minutes' WHERE person_id = :person"""
+_STAMPS = (
+    "UPDATE api_token SET last_used_at = now() - :age * interval '1 second' WHERE person_id = ANY(:people)",
+    "UPDATE sign_in SET last_seen_at = now() - :age * interval '1 second' WHERE person_id = ANY(:people)",
+)
 
 
 class Guest(NamedTuple):
@@ -124,12 +125,12 @@ class Scene:
 
     # --- the database ---------------------------------------------------------------------------------
 
-    def let_stale(self, guest: Guest) -> None:
-        """Have the stamps of last use look old. Does nothing while somebody holds the row."""
+    def stamp(self, *guests: Guest, age_s: int) -> None:
+        """Have them used token and browser so long ago. Does nothing while somebody holds the rows."""
         with contextlib.suppress(SQLAlchemyError), self.database.begin() as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '500ms'")
-            for statement in _STALE.split(";"):
-                connection.execute(text(statement), {"person": guest.id})
+            for statement in _STAMPS:
+                connection.execute(text(statement), {"age": age_s, "people": [one.id for one in guests]})
 
     def forget_sign_ins(self) -> None:
         """Have the throttle count from nothing again: each burst is that of another stranger."""
@@ -183,6 +184,8 @@ class Scene:
         """End the web process and wait for the next one; where none comes, start everything again."""
         before = self.web
         kill([before])
+        time.sleep(0.5)  # its sessions of the database end, and with them their locks
+        self.stamp(*self.readers, self.admin, age_s=0)
         deadline = time.monotonic() + BACK_S
         while time.monotonic() < deadline:
             with contextlib.suppress(psutil.NoSuchProcess, StopIteration):
@@ -227,7 +230,7 @@ class Scene:
 def _broken(line: dict[str, Any]) -> Iterator[str]:
     status = line.get("status")
     if line.get("event") == "request" and isinstance(status, int) and status >= 500 and status != 503:
-        yield re.sub(r"\d+", "N", f"{line.get('method')} {line.get('path')}")
+        yield re.sub(r"/\d+", "/N", f"{line.get('method')} {line.get('path')}")
 
 
 def _rss(process: psutil.Process) -> int:

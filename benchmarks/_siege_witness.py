@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from benchmarks._siege_line import PATIENCE_S, Address, Kept, ask, message
 
@@ -27,6 +27,7 @@ READ_EVERY_S = 1 / 5
 READ_WITHIN_S = 2.0  # what is answered later counts as not answered
 NEW, KEPT, READER = "healthz, a new connection", "healthz, a kept connection", "reader"
 OK = "200"
+REST, GO_ON = "rest", "go on"
 _LONGEST_S = 3600
 
 
@@ -56,14 +57,28 @@ class Seen(NamedTuple):
 class Witness:
     """The process, seen from outside."""
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, told: IO[str]) -> None:
         self._journal = journal
+        self._told = told
 
     def seen(self, since: float, until: float) -> list[Seen]:
         """What began in between; those that still wait are not there yet."""
         lines = self._journal.read_text().splitlines(keepends=True)
         everything = (Seen(*json.loads(line)) for line in lines if line.endswith("\n"))
         return [one for one in everything if since <= one.at < until]
+
+    @contextmanager
+    def resting(self) -> Generator[None]:
+        """Nobody asks meanwhile: those who have waited for a service that is away would all come at once."""
+        self._tell(REST)
+        try:
+            yield
+        finally:
+            self._tell(GO_ON)
+
+    def _tell(self, word: str) -> None:
+        self._told.write(f"{word}\n")
+        self._told.flush()
 
 
 @contextmanager
@@ -80,7 +95,7 @@ def witnesses(asked: Asked, journal: Path) -> Generator[Witness]:
     try:
         process.stdin.write(json.dumps(asdict(asked)) + "\n")
         process.stdin.flush()
-        yield Witness(journal)
+        yield Witness(journal, process.stdin)
     finally:
         process.stdin.close()
         try:
@@ -96,6 +111,8 @@ class _Witnesses:
         self._reads = [(path, message("GET", path, headers)) for path, headers in asked["reads"]]
         self._idle: list[Kept] = []
         self._waiting: set[asyncio.Task[None]] = set()
+        self.awake = asyncio.Event()
+        self.awake.set()
 
     async def all(self, ended: asyncio.Event) -> None:
         going = [self._steadily(HEALTH_EVERY_S, cycle((self._new, self._kept)))]
@@ -110,6 +127,7 @@ class _Witnesses:
     async def _steadily(self, every_s: float, askers: Iterable[Any]) -> None:
         due = time.monotonic()
         for asker in askers:
+            await self.awake.wait()
             task = asyncio.create_task(asker())
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
@@ -140,15 +158,16 @@ def _note(started: float, who: str, what: str, outcome: str) -> None:
 
 
 async def _until_input_ends(asked: dict[str, Any]) -> None:
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop, ended, them = asyncio.get_running_loop(), asyncio.Event(), _Witnesses(asked)
 
     def listen() -> None:
-        sys.stdin.read()
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(them.awake.clear if line.strip() == REST else them.awake.set)
         loop.call_soon_threadsafe(ended.set)
 
     threading.Thread(target=listen, daemon=True).start()
     loop.call_later(_LONGEST_S, ended.set)
-    await _Witnesses(asked).all(ended)
+    await them.all(ended)
 
 
 if __name__ == "__main__":

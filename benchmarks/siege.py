@@ -87,6 +87,10 @@ LOADS = (
 )
 
 
+def load_named(name: str) -> Load:
+    return next(load for load in LOADS if load.name == name)
+
+
 @dataclass
 class Suffered:
     """One load, and what was seen meanwhile."""
@@ -127,9 +131,10 @@ class Suffered:
             yield f"{self.above_idle_mb:.0f} MB above idle"
         if self.restarts:
             yield f"web ended {self.restarts} x"
-        yield from self._own_faults()
+        yield from self.own_faults()
 
-    def _own_faults(self) -> Iterator[str]:
+    def own_faults(self) -> Iterator[str]:
+        """Those that are asked of this load alone; none is about the time of an answer."""
         outcomes, figures = self.tally.outcomes, self.tally.figures
         if self.load.answers and (unanswered := outcomes[HUNG] + outcomes[CLOSED]):
             yield f"{unanswered} not answered"
@@ -152,7 +157,7 @@ async def _suffer(scene_: Scene, witness: Witness, load: Load, seconds: float, i
     if load.before is not None:
         await asyncio.to_thread(load.before, scene_)
     if load.fresh or scene_.web_mb() > idle_mb + SWOLLEN_MB:
-        await asyncio.to_thread(scene_.restart_web)
+        await _restart(scene_, witness)
     scene_.broken_answers()  # of whatever was before
     suffered = Suffered(load, Tally())
     restarts, began = scene_.restarts, time.monotonic()
@@ -170,12 +175,17 @@ async def _suffer(scene_: Scene, witness: Witness, load: Load, seconds: float, i
     suffered.restarts = scene_.restarts - restarts
     if not is_well:
         suffered.stood_still = True
-        await asyncio.to_thread(scene_.restart_web)
+        await _restart(scene_, witness)
     suffered.seen = witness.seen(began, ended)
     suffered.broken = dict(scene_.broken_answers())
     if load.after is not None:
         await asyncio.to_thread(load.after, scene_, suffered.tally)
     return suffered
+
+
+async def _restart(scene_: Scene, witness: Witness) -> None:
+    with witness.resting():
+        await asyncio.to_thread(scene_.restart_web)
 
 
 async def _sample(scene_: Scene, tally: Tally) -> None:
