@@ -1,0 +1,122 @@
+"""The loads of point 4: a session that holds rows and the sweeper's lock, and a worker that is frozen, during a run."""
+
+import asyncio
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
+
+import httpx2
+import psutil
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from benchmarks._product import await_end, generate, llm_processes, one, prepare
+from benchmarks._siege_scene import Scene, Tally
+
+PROJECT = "runs"  # of its own: the others have nothing to do with it
+ITEMS = 400
+HELD = 10
+SWEEP_LOCK = 7_200_915  # as in app/engine/sweep.py
+_END_S = 60
+
+_HOLD = """
+    SELECT id FROM work_item WHERE run_id = :run AND state = 'leased' ORDER BY id LIMIT :held
+    FOR UPDATE SKIP LOCKED"""
+_OPEN = """
+    SELECT count(*) FROM work_item WHERE run_id = :run AND state IN ('pending', 'leased') AND id <> ALL(:held)"""
+
+
+def prepare_runs(scene: Scene) -> None:
+    prepare(scene.product, PROJECT, ITEMS // 4 + 1)
+
+
+async def held_rows(scene: Scene, tally: Tally, until: float) -> None:
+    await asyncio.to_thread(_beside_held_rows, scene, tally, until)
+
+
+async def a_frozen_worker(scene: Scene, tally: Tally, until: float) -> None:
+    await asyncio.to_thread(_beside_a_frozen_worker, scene, tally, until)
+
+
+def _beside_held_rows(scene: Scene, tally: Tally, until: float) -> None:
+    """Ten leased items, the run beside it and the sweeper's lock are held by a session that does nothing more."""
+    try:
+        other, run = generate(scene.product, PROJECT, ITEMS), generate(scene.product, PROJECT, ITEMS)
+    except (httpx2.HTTPError, AssertionError) as error:
+        tally.add(type(error).__name__)
+        return
+    with _holding(scene, run, other) as held:
+        tally.add(f"held {len(held)}")
+        _watch(scene, tally, run, held, until)
+    for number in (run, other):
+        tally.add(f"run {await_end(scene.database, number, _END_S)}")
+
+
+@contextmanager
+def _holding(scene: Scene, run: int, other: int) -> Generator[list[int]]:
+    deadline = time.monotonic() + 5
+    with scene.database.connect() as connection:
+        held: list[int] = []
+        try:
+            while not held and time.monotonic() < deadline:
+                connection.rollback()
+                found = connection.execute(text(_HOLD), {"run": run, "held": HELD})
+                held = [row[0] for row in found]
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SWEEP_LOCK})
+            connection.execute(text("SELECT id FROM run WHERE id = :run FOR UPDATE"), {"run": other})
+        except SQLAlchemyError:
+            pass  # what is held by then will do
+        yield held
+        with suppress(SQLAlchemyError):  # the database may have ended this session
+            connection.rollback()
+
+
+def _beside_a_frozen_worker(scene: Scene, tally: Tally, until: float) -> None:
+    """One of the processes that ask models stands still, with everything it holds."""
+    try:
+        run = generate(scene.product, PROJECT, ITEMS)
+    except (httpx2.HTTPError, AssertionError) as error:
+        tally.add(type(error).__name__)
+        return
+    with ExitStack() as frozen:
+        _await_leases(scene, run)
+        stopped = llm_processes(scene.product)[1][-1]
+        stopped.suspend()
+        frozen.callback(_resume, stopped)
+        held = _held_by(scene, run, stopped.pid)
+        tally.add(f"held {len(held)}")
+        _watch(scene, tally, run, held, until)
+    tally.add(f"run {await_end(scene.database, run, _END_S)}")
+
+
+def _await_leases(scene: Scene, run: int) -> None:
+    deadline = time.monotonic() + 5
+    leased = "SELECT count(DISTINCT lease_owner) FROM work_item WHERE run_id = :run AND state = 'leased'"
+    while one(scene.database, leased, run=run) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _held_by(scene: Scene, run: int, pid: int) -> list[int]:
+    leased = "SELECT id FROM work_item WHERE run_id = :run AND state = 'leased' AND lease_owner LIKE :owner"
+    with scene.database.connect() as connection:
+        found = connection.execute(text(leased), {"run": run, "owner": f"%:{pid}"})
+        return [row[0] for row in found]
+
+
+def _watch(scene: Scene, tally: Tally, run: int, held: list[int], until: float) -> None:
+    """How much of what is not held gets done meanwhile."""
+    left = ITEMS
+    while time.monotonic() < until and left:
+        time.sleep(0.2)
+        left = one(scene.database, _OPEN, run=run, held=held)
+    done = "SELECT count(*) FROM work_item WHERE run_id = :run AND outcome IS NOT NULL"
+    finished = one(scene.database, done, run=run)
+    tally.least("done_beside_what_is_held", finished / max(ITEMS - len(held), 1))
+
+
+def _resume(process: psutil.Process) -> None:
+    try:
+        process.resume()
+    except psutil.NoSuchProcess:
+        return
