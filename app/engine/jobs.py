@@ -9,11 +9,12 @@ from sqlalchemy import func
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.engine.closing import Closing, close, finish, put_back
+from app.engine.closing import finish, put_back
+from app.engine.forked_jobs import do_forked, end_in_failure, let_go
 from app.engine.handlers import Ending, Job, Jobs
 from app.engine.items import LEASE, LeaseLost, claim, renew
 from app.engine.process import Process
-from app.engine.runs import complete_runs, fail_run, mark_started, tell
+from app.engine.runs import complete_runs, mark_started, tell
 from app.errors import DomainError
 from app.pipeline import RunState, Stage
 from app.storage.tables import Run, WorkItem
@@ -35,20 +36,29 @@ def work_job(sessions: sessionmaker[Session], jobs: Jobs, process: Process) -> b
 
 def _work(sessions: sessionmaker[Session], job: Job, item: WorkItem, process: Process) -> None:
     _log.info("job_started", run_id=item.run_id, stage=Stage(item.stage).value)
-    with _lease_kept(sessions, item, process), sessions() as session:
+    if process.forks_jobs:
+        do_forked(lambda own: do_job(sessions, job, item, own), sessions, item, process)
+    else:
+        with _lease_kept(sessions, item, process):
+            do_job(sessions, job, item, process)
+    with sessions.begin() as session:
+        complete_runs(session)
+        tell(session, [item.run_id])
+
+
+def do_job(sessions: sessionmaker[Session], job: Job, item: WorkItem, process: Process) -> None:
+    """Go through the steps and close the item; somebody else keeps its lease."""
+    with sessions() as session:
         try:
             is_done = _go_through(session, job, item, process)
-            _let_go(session, finish(item, Ending()) if is_done else put_back(item, refund=True))
+            let_go(session, finish(item, Ending()) if is_done else put_back(item, refund=True))
             session.commit()
         except LeaseLost as lost:
             session.rollback()
             _log.info("job_lost", run_id=item.run_id, why=str(lost))
         except DomainError as error:
             session.rollback()
-            _end_in_failure(session, item, error)
-    with sessions.begin() as session:
-        complete_runs(session)
-        tell(session, [item.run_id])
+            end_in_failure(session, item, str(error))
 
 
 def _go_through(session: Session, job: Job, item: WorkItem, process: Process) -> bool:
@@ -61,23 +71,10 @@ def _go_through(session: Session, job: Job, item: WorkItem, process: Process) ->
         tell(session, [run.id])
         session.commit()
         session.refresh(run)
+        session.commit()  # the next step may wait for long before it needs a transaction
         if run.state == RunState.PAUSED or process.is_stopping():
             return False
     return True
-
-
-def _end_in_failure(session: Session, item: WorkItem, error: DomainError) -> None:
-    try:
-        fail_run(session, session.get_one(Run, item.run_id), str(error))
-        _let_go(session, finish(item, Ending()))
-        session.commit()
-    except LeaseLost:
-        session.rollback()
-
-
-def _let_go(session: Session, closing: Closing) -> None:
-    if not close(session, [closing]):
-        raise LeaseLost(f"item {closing.item.id} was taken away")
 
 
 @contextmanager

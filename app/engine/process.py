@@ -17,3 +17,4 @@ class Process(NamedTuple):
     owner: str  # who holds its leases
     is_stopping: Callable[[], bool] = _never  # whether it was asked to end
     keep_alive: Callable[[], None] = _silent  # called every few seconds of work
+    forks_jobs: bool = False  # each job in a process of its own, which can be ended in the middle of a step

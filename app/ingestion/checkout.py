@@ -4,22 +4,26 @@ Nothing is ever extracted to disk or run. Symbolic links are not followed. Files
 the six languages are no rows and are passed over; what looks like source and is not taken is a refusal.
 """
 
+import codecs
 import io
 import os
+import re
 import tokenize
 from collections.abc import Iterator, Set
 from pathlib import Path, PurePosixPath
 
 from app.code.functions import Function, functions
 from app.code.languages import language_of_path
-from app.ingestion.archives import BROKEN, Member, is_zip, members_of_tar, members_of_zip
+from app.ingestion.archives import BROKEN, Member, TooManyEntries, is_zip, members_of_tar, members_of_zip
 from app.ingestion.codesearchnet import hostile_name
+from app.ingestion.compression import TooMuchUnpacked
+from app.ingestion.decoding import Refused, unreadable
 from app.ingestion.origin import Origin, origin_of
-from app.ingestion.rows import Code, Refusal, Row, refusal
+from app.ingestion.rows import ODD, Code, Refusal, Row, refusal
 
 LARGEST_FILE = 1024 * 1024  # bytes
 MOST_FILES = 200_000
-MOST_BYTES = 8 * 1024**3  # of all files of an archive, unpacked
+MOST_BYTES = 8 * 1024**3  # of all source files, unpacked
 _THIRD_PARTY = ("third_party_folder", "ingest it by itself, with its own licence")
 _TESTS = ("test_folder", "ingest it by itself if you want its functions")
 LEFT_OUT: dict[str, tuple[str, str]] = {  # name of a folder -> rule, what to do about it
@@ -33,6 +37,10 @@ LEFT_OUT: dict[str, tuple[str, str]] = {  # name of a folder -> rule, what to do
     "test": _TESTS,
     "tests": _TESTS,
 }
+_TEXT_ENCODINGS = re.compile(  # of Python's codecs those that people write files in; each takes linear time
+    r"ascii|utf-8(-sig)?|iso8859-\d+|cp\d+|koi8-[rtu]|kz1048|mac-\w+|tis-620|hp-roman8|ptcp154"
+    r"|big5(hkscs)?|gb2312|gbk|gb18030|hz|johab|euc_(jp|jis_2004|jisx0213|kr)|shift_jis(_2004|x0213)?|iso2022_\w+"
+)
 NO_SOURCE = {".git", ".hg", ".svn", "__pycache__", ".tox", ".venv", "venv"}
 
 
@@ -47,8 +55,14 @@ def read_checkout(path: Path, name: str, license_: str | None) -> Iterator[Row |
                 yield member
             else:
                 yield from _rows(member, origin, license_)
+    except TooManyEntries as error:
+        yield refusal("too_many_files", name, None, "", str(error))
+        return
+    except TooMuchUnpacked as error:
+        yield refusal("too_much_unpacked", name, None, "", str(error))
+        return
     except BROKEN as error:
-        yield refusal("broken_archive", name, None, "", str(error) or "the data breaks off")
+        yield refusal("broken_archive", name, None, "", _why_broken(error))
         return
     if not found_source:
         yield refusal("empty_file", name, None, "", "no source file of the six languages in it")
@@ -72,8 +86,12 @@ def _members_of_folder(root: Path) -> Iterator[Member | Refusal]:
         subfolders[:] = sorted(set(subfolders) - LEFT_OUT.keys() - NO_SOURCE)
         for file in sorted(files):
             path = here / file
-            if language_of_path(file) and path.is_file() and not path.is_symlink():
-                yield Member(path.relative_to(root).as_posix(), path.stat().st_size, path.read_bytes)
+            member = path.relative_to(root).as_posix()
+            try:
+                if language_of_path(file) and path.is_file() and not path.is_symlink():
+                    yield Member(member, path.stat().st_size, path.read_bytes)
+            except OSError as error:  # it was there a moment ago
+                yield refusal("broken_archive", member, None, "", str(error))
 
 
 def _left_out(folder: str) -> Refusal:
@@ -89,10 +107,8 @@ def _admitted(members: Iterator[Member | Refusal], name: str) -> Iterator[Member
         if isinstance(member, Refusal):
             yield member
             continue
-        total += member.size
-        if count > MOST_FILES or total > MOST_BYTES:
-            why = f"reading stopped at file {count:,}, {total:,} bytes unpacked"
-            yield refusal("too_many_files", name, None, member.path, why)
+        if count > MOST_FILES:
+            yield refusal("too_many_files", name, None, member.path, f"reading stopped at file {count:,}")
             return
         folder = _folder_among(member.path, LEFT_OUT.keys())
         if folder is not None:
@@ -100,7 +116,13 @@ def _admitted(members: Iterator[Member | Refusal], name: str) -> Iterator[Member
                 others.add(folder)
                 yield _left_out(folder)
         elif language_of_path(member.path) and _folder_among(member.path, NO_SOURCE) is None:
-            yield _too_bad(member) or member
+            bad = _too_bad(member)
+            total += 0 if bad else member.size
+            if total > MOST_BYTES:
+                why = f"reading stopped at file {count:,}, {total:,} bytes of source code"
+                yield refusal("too_many_files", name, None, member.path, why)
+                return
+            yield bad or member
 
 
 def _folder_among(path: str, names: Set[str]) -> str | None:
@@ -127,12 +149,25 @@ def _rows(member: Member, origin: Origin, license_: str | None) -> Iterator[Row 
             return
         for found in functions(source, language):
             yield Row(member.path, found.start_line, _code(found, member.path, origin, language, license_))
-    except (UnicodeDecodeError, LookupError) as error:
+    except UnicodeDecodeError as error:
         yield refusal("bad_encoding", member.path, None, "", str(error))
+    except Refused as refused:
+        yield refusal(refused.rule, member.path, None, "", refused.why)
     except SyntaxError as error:
         yield refusal("not_parseable", member.path, error.lineno, error.text or "", error.msg)
+    except MemoryError:
+        yield refusal(
+            "unreadable", member.path, None, "", "reading it takes more memory than a file may have"
+        )
     except BROKEN as error:
-        yield refusal("broken_archive", member.path, None, "", str(error) or "the data breaks off")
+        if isinstance(error, ODD):
+            yield unreadable(error, member.path, None)
+        else:
+            yield refusal("broken_archive", member.path, None, "", _why_broken(error))
+
+
+def _why_broken(error: BaseException) -> str:
+    return str(error) or "the data breaks off"
 
 
 def _code(found: Function, path: str, origin: Origin, language: str, license_: str | None) -> Code:
@@ -150,8 +185,12 @@ def _code(found: Function, path: str, origin: Origin, language: str, license_: s
 
 
 def _decoded(content: bytes, language: str) -> str:
-    """The text of a file. Raises UnicodeDecodeError, or SyntaxError for an encoding Python does not know."""
+    """The text of a file. Raises UnicodeDecodeError, SyntaxError for an encoding Python does not know, or Refused."""
     encoding = "utf-8-sig"
     if language == "python":  # may declare another one in its first two lines (PEP 263)
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        if not _TEXT_ENCODINGS.fullmatch(codecs.lookup(encoding).name):
+            raise Refused(
+                "bad_encoding", f"it declares {encoding[:40]}, which is no encoding of a source file"
+            )
     return content.decode(encoding)

@@ -1,10 +1,11 @@
 """JSON and texts from outside, or the refusal that says what is wrong with them. Pure."""
 
 import json
+import reprlib
 from collections.abc import Mapping
 from typing import Any, cast
 
-from app.ingestion.rows import Refusal, refusal
+from app.ingestion.rows import ODD, Refusal, refusal
 
 
 class Refused(Exception):
@@ -36,12 +37,20 @@ def as_object(value: Any, file: str, line: int) -> Mapping[str, Any] | Refusal:
     """A decoded value as an object with named fields."""
     if isinstance(value, dict):
         return cast(Mapping[str, Any], value)
-    return refusal("not_an_object", file, line, repr(value)[:300], f"it is {in_words(value)}")
+    return refusal("not_an_object", file, line, reprlib.repr(value), f"it is {in_words(value)}")
 
 
 def refused_row(refused: Refused, fields: Mapping[str, Any], file: str, line: int) -> Refusal:
-    excerpt = json.dumps(fields, ensure_ascii=False, default=repr)
+    try:
+        excerpt = json.dumps(fields, ensure_ascii=False, default=repr)
+    except ODD:  # decoding goes one level deeper than writing
+        excerpt = reprlib.repr(fields)
     return refusal(refused.rule, file, line, excerpt, refused.why)
+
+
+def unreadable(error: Exception, file: str, line: int | None) -> Refusal:
+    """The refusal of a row or a file over which a parser failed."""
+    return refusal("unreadable", file, line, "", f"{type(error).__name__}: {error}")
 
 
 def text_in(name: str, value: Any) -> str:

@@ -12,10 +12,10 @@ from pygments.util import ClassNotFound
 from app.code.languages import language_named
 from app.code.recognising import language_of
 from app.ingestion.argilla import argilla
-from app.ingestion.decoding import Refused, refused_row
+from app.ingestion.decoding import Refused, refused_row, unreadable
 from app.ingestion.fields import Parts, optional, required
 from app.ingestion.licences import admits, spdx
-from app.ingestion.rows import READING_RULES, Refusal, printable
+from app.ingestion.rows import ODD, READING_RULES, Refusal, printable
 from app.pipeline import OTHER, Task
 
 LONGEST_TEXT = 100_000  # characters, as a reader's own edit may have
@@ -33,6 +33,10 @@ IMPORT_RULES: dict[str, str] = {
             "line_too_long",
             "wrong_type",
             "broken_gzip",
+            "too_much_unpacked",
+            "too_many_empty_lines",
+            "unreadable",
+            "reading_stopped",
         )
     },
     "broken_array": "The JSON array breaks off or is damaged; records before the place are kept.",
@@ -124,6 +128,8 @@ def finished(
         return Finished(file, line, _instruction(SHAPES[shape](record), given, allowed))
     except Refused as refused:
         return refused_row(refused, record, file, line)
+    except ODD as error:
+        return unreadable(error, file, line)
 
 
 def _instruction(parts: Parts, given: Given, allowed: list[str] | None) -> Instruction:

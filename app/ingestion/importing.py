@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
@@ -10,20 +11,20 @@ from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
 from app.ingestion import instances, queries
+from app.ingestion.confined import Reading, ReadingStopped
 from app.ingestion.finished import DUPLICATE_RULE, SHAPES, Finished, Given, finished, shape_of
 from app.ingestion.ledger import ADDED, keep_ledger, room_for
 from app.ingestion.licences import checked_spdx
 from app.ingestion.readers import AUTO
-from app.ingestion.records import Record, how_many, read_records
+from app.ingestion.records import Record, count_records, first_records, read_records
 from app.ingestion.rows import Refusal, refusal
-from app.ingestion.service import file_of, name_of, open_source
+from app.ingestion.service import file_of, name_of, open_source, read_apart
 from app.ingestion.uploads import kept_upload
 from app.pipeline import INSTANCE_LANGUAGES, RunKind, Task
 from app.prompting.exemplars import text_hash
 from app.settings import settings
 from app.storage.tables import Person, Project, Run, Source
 
-_BATCH = 1000  # rows
 _LOOKED_AT = 50  # records, to recognise a format by the first that shows one
 _NOT_READ = {b"PAR1": "a Parquet file", b"PK\x03\x04": "a zip archive or a spreadsheet"}
 
@@ -70,37 +71,66 @@ def start_import_of_upload(
 
 
 def import_set(session: Session, run: Run) -> Iterator[None]:
-    """The job: read and keep a thousand rows per step.
+    """The job: read in a process of its own, and keep a thousand rows per step.
 
     Reading is always in the same order, so after a crash it goes on behind the rows of the last commit and
     every row is counted once.
     """
     source = queries.source_of_run(session, run.id)
-    path = file_of(source)
+    path, name = file_of(source), source.name
     allowed = queries.allowed_licenses(session, run.project_id)
     given = _given(run, source)
     before_edits = instances.texts_before_edits(session, run.project_id)
     done = int(run.progress.get("rows", 0))
+    if source.format == AUTO:
+        yield from _settle_format(source, path)
     if not done:
-        run.total = how_many(path, source.name)
-        yield
-    outcomes = islice(read_records(path, source.name), done, None)
-    while batch := list(islice(outcomes, _BATCH)):
-        _keep(session, run, [_read(one, source, given, allowed) for one in batch], before_edits)
-        done += len(batch)
-        run.progress = run.progress | {"rows": done}
-        run.total = max(run.total, done)
+        yield from _count(run, path, name)
+    shape = source.format
+
+    def outcomes() -> Iterator[Finished | Refusal]:
+        return (_read(one, name, shape, given, allowed) for one in read_records(path, name))
+
+    for batch in read_apart(outcomes, name, done):
+        if batch:
+            _keep(session, run, batch, before_edits)
+            done += len(batch)
+            run.progress = run.progress | {"rows": done}
+            run.total = max(run.total, done)
         yield
     run.total = done
     run.reason = run.reason or _nothing_new(queries.rows_by_code(session, run.id))
 
 
+def _count(run: Run, path: Path, name: str) -> Iterator[None]:
+    """How many rows there are to come, as far as they can be counted."""
+    with Reading(lambda: count_records(path, name)) as reading, suppress(ReadingStopped):
+        for counts in reading.steps():
+            run.total = max([run.total, *counts])
+            yield
+
+
+def _settle_format(source: Source, path: Path) -> Iterator[None]:
+    """Recognise a format that the first megabyte did not show. Raises InvalidInput where none is shown."""
+    name = source.name
+    records: list[Record] = []
+
+    def outcomes() -> Iterator[Record]:
+        return (one for one in islice(read_records(path, name), _LOOKED_AT) if isinstance(one, Record))
+
+    with Reading(outcomes) as reading, suppress(ReadingStopped):
+        for batch in reading.steps():
+            records += batch
+            yield
+    source.format = _shown(records, name)
+
+
 def _read(
-    outcome: Record | Refusal, source: Source, given: Given, allowed: list[str] | None
+    outcome: Record | Refusal, file: str, shape: str, given: Given, allowed: list[str] | None
 ) -> Finished | Refusal:
     if isinstance(outcome, Refusal):
         return outcome
-    return finished(outcome.value, source.name, outcome.number, source.format, given, allowed)
+    return finished(outcome.value, file, outcome.number, shape, given, allowed)
 
 
 def _keep(
@@ -160,7 +190,10 @@ def _given(run: Run, source: Source) -> Given:
 
 
 def _shape(path: Path, name: str, asked: str) -> str:
-    """The format that was asked for, or the one that the first records show. Raises InvalidInput."""
+    """The format that was asked for, or the one that the first records show; AUTO where the first megabyte has none.
+
+    Raises InvalidInput.
+    """
     if not path.exists():
         raise InvalidInput(f"{name}: no such file", "file")
     if not path.is_file():
@@ -174,12 +207,19 @@ def _shape(path: Path, name: str, asked: str) -> str:
         raise InvalidInput(f"{name} is {_NOT_READ[head]}: {why}", "file")
     if asked != AUTO:
         return asked
-    records = [one for one in islice(read_records(path, name), _LOOKED_AT) if isinstance(one, Record)]
+    head = first_records(path, name, _LOOKED_AT)
+    records = [one for one in head.outcomes if isinstance(one, Record)]
+    if not records and not head.is_whole:
+        return AUTO  # the worker reads on
+    return _shown(records, name)
+
+
+def _shown(records: Sequence[Record], name: str) -> str:
     shape = next((found for found in (shape_of(one.value) for one in records) if found), None)
     if shape is None:
         keys = ", ".join(map(str, list(records[0].value)[:12])) if records else "no record that could be read"
         raise InvalidInput(
-            f"{name} shows none of the formats {', '.join(SHAPES)}; its first record has {keys}. "
+            f"{name} shows none of the formats {', '.join(SHAPES)}; its first record has {keys[:300]}. "
             "Rename its keys to instruction, input and output, or name the format",
             "format",
         )

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from app.ingestion.codesearchnet import outcome_of_line
-from app.ingestion.compression import BROKEN_GZIP, opened
+from app.ingestion.compression import BROKEN_GZIP, TooMuchUnpacked, opened
 from app.ingestion.rows import Refusal, Row, refusal
 
 LONGEST_LINE = 10 * 1024 * 1024  # bytes; a row of code is a few thousand
+MOST_EMPTY_LINES = 100_000  # one after the other
 _HOPELESS = 1024**3  # bytes of one line, after which reading stops: a bomb, not a row
 _CHUNK = 1024 * 1024
 UTF8_MARK = b"\xef\xbb\xbf"
@@ -35,25 +36,41 @@ def read_lines(
 
     `file` is the file's name for people. Damage is a refusal with its line; what stands before it, or after it on lines of their own, is kept.
     """
-    number = 0
+    return lines_in(lambda: opened(path), file, outcome_of)
+
+
+def lines_in(
+    open_: Callable[[], io.BufferedIOBase], file: str, outcome_of: Callable[[bytes, int], _Outcome]
+) -> Iterator[_Outcome | Refusal]:
+    """Like `read_lines`, of any stream."""
+    number = empty = 0
     found_row = False
     try:
-        with opened(path) as stream:
+        with open_() as stream:
             for number, line in enumerate(_lines(stream), 1):
                 if number == 1 and line.text.startswith(UTF16_STARTS):
                     why = "the file is in UTF-16; save it as UTF-8"
                     yield refusal("bad_encoding", file, 1, line.text[:300].decode("utf-16", "replace"), why)
                     return
-                found_row = found_row or bool(line.text.strip())
+                is_empty = not line.text.strip()
+                found_row = found_row or not is_empty
+                empty = empty + 1 if is_empty else 0
+                if empty > MOST_EMPTY_LINES:
+                    why = f"{empty:,} empty lines up to line {number:,}; reading stopped here"
+                    yield refusal("too_many_empty_lines", file, number, "", why)
+                    return
                 if line.length > LONGEST_LINE:
                     why = f"{line.length:,} bytes"
                     why += "; reading stopped here" if line.length >= _HOPELESS else ""
                     yield refusal("line_too_long", file, number, line.text.decode("utf-8", "replace"), why)
-                elif line.text.strip():
+                elif not is_empty:
                     text = line.text.removeprefix(UTF8_MARK) if number == 1 else line.text
                     yield outcome_of(text, number)
     except BROKEN_GZIP as error:
         yield refusal("broken_gzip", file, number + 1, "", f"after line {number}: {error}")
+        return
+    except TooMuchUnpacked as error:
+        yield refusal("too_much_unpacked", file, number + 1, "", f"after line {number}: {error}")
         return
     if not found_row:
         yield refusal("empty_file", file, None, "", f"{number} lines, all empty" if number else "no bytes")

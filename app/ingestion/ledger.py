@@ -12,7 +12,16 @@ from app.storage.tables import Run
 
 ADDED = "added"
 EXHIBITS = 5  # of each rule and run
-_ENDS_THE_FILE = {"broken_gzip", "broken_parquet", "broken_array", "too_many_files", "empty_file"}
+_ENDS_THE_FILE = {
+    "broken_array",
+    "broken_gzip",
+    "broken_parquet",
+    "empty_file",
+    "reading_stopped",
+    "too_many_empty_lines",
+    "too_many_files",
+    "too_much_unpacked",
+}
 
 
 def room_for(session: Session, run: Run, rule: str) -> int:

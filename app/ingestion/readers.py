@@ -8,7 +8,7 @@ from app.code.languages import language_of_path
 from app.errors import InvalidInput
 from app.ingestion.archives import is_zip
 from app.ingestion.checkout import read_checkout
-from app.ingestion.compression import BROKEN_GZIP, opened
+from app.ingestion.compression import head_of
 from app.ingestion.jsonl import read_jsonl
 from app.ingestion.parquet import read_parquet
 from app.ingestion.rows import Refusal, Row
@@ -58,11 +58,7 @@ def read_source(path: Path, name: str, format_: Format, license_: str | None) ->
 
 
 def _shown_by(path: Path, name: str) -> Format:
-    try:
-        with opened(path) as file:
-            head = file.read(512)
-    except BROKEN_GZIP:
-        head = b""
+    head = head_of(path, 512)
     if head.startswith(b"PAR1"):
         return Format.PARQUET
     if is_zip(path) or head[257:262] == b"ustar" or language_of_path(name):

@@ -3,18 +3,34 @@
 import codecs
 import io
 import json
-from collections.abc import Iterator, Mapping
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.ingestion.compression import BROKEN_GZIP, opened
+from app.ingestion.compression import BROKEN_GZIP, TooMuchUnpacked, head_of, opened
 from app.ingestion.decoding import as_object, decoded
-from app.ingestion.jsonl import LONGEST_LINE, UTF8_MARK, UTF16_STARTS, read_lines
+from app.ingestion.jsonl import LONGEST_LINE, UTF8_MARK, UTF16_STARTS, lines_in
 from app.ingestion.rows import Refusal, refusal
 
 _CHUNK = 1024 * 1024  # bytes
-_JSON_SPACE = " \t\r\n"
-_DECODER = json.JSONDecoder(strict=False)  # a control character inside a text is that record's matter
+_HEAD = 1024 * 1024  # bytes, by which a format is recognised
+_COUNTED = 10_000  # outcomes from sign to sign
+_NO_SPACE = re.compile(r"[^ \t\r\n]")
+
+
+def _whole_number(digits: str) -> int | str:
+    """Longer ones than Python reads are that record's matter, too."""
+    return int(digits) if len(digits) <= sys.int_info.default_max_str_digits else digits
+
+
+# A control character inside a text is that record's matter.
+_DECODER = json.JSONDecoder(strict=False, parse_int=_whole_number)
+
+
+_Open = Callable[[], io.BufferedIOBase]
 
 
 class Record(NamedTuple):
@@ -22,19 +38,43 @@ class Record(NamedTuple):
     value: Mapping[str, Any]
 
 
+class Head(NamedTuple):
+    """What stands in the first megabyte of a file, unpacked."""
+
+    outcomes: list[Record | Refusal]  # the first few; never more than was asked for
+    is_whole: bool  # it is all of the file
+
+
 def read_records(path: Path, file: str) -> Iterator[Record | Refusal]:
     """The records of a file in its order, memory flat. `file` is its name for people."""
-    if _is_array(path):
-        yield from _read_array(path, file)
-        return
-    yield from read_lines(path, file, lambda raw, line: _record(decoded(raw, file, line), file, line))
+    yield from _records(lambda: opened(path), file)
 
 
-def how_many(path: Path, file: str) -> int:
-    """How many outcomes `read_records` will give, refusals included."""
-    if _is_array(path):
-        return sum(1 for _ in _read_array(path, file))
-    return sum(1 for _ in read_lines(path, file, lambda raw, line: line))
+def first_records(path: Path, file: str, most: int) -> Head:
+    """At most `most` outcomes of the first megabyte, whatever the file unpacks to; the last may be cut off."""
+    head = head_of(path, _HEAD)
+    found = list(islice(_records(lambda: io.BytesIO(head), file), most))
+    return Head(found, is_whole=len(head) < _HEAD)
+
+
+def count_records(path: Path, file: str) -> Iterator[int]:
+    """How many outcomes `read_records` will give, refusals included: counts on the way, the last is the whole."""
+    if _is_array(lambda: opened(path)):
+        outcomes: Iterator[object] = _read_array(lambda: opened(path), file)
+    else:
+        outcomes = lines_in(lambda: opened(path), file, lambda raw, line: line)
+    number = 0
+    for number, _ in enumerate(outcomes, 1):
+        if number % _COUNTED == 0:
+            yield number
+    yield number
+
+
+def _records(open_: _Open, file: str) -> Iterator[Record | Refusal]:
+    if _is_array(open_):
+        yield from _read_array(open_, file)
+    else:
+        yield from lines_in(open_, file, lambda raw, line: _record(decoded(raw, file, line), file, line))
 
 
 def _record(value: Any | Refusal, file: str, number: int) -> Record | Refusal:
@@ -44,9 +84,9 @@ def _record(value: Any | Refusal, file: str, number: int) -> Record | Refusal:
     return fields if isinstance(fields, Refusal) else Record(number, fields)
 
 
-def _is_array(path: Path) -> bool:
+def _is_array(open_: _Open) -> bool:
     try:
-        with opened(path) as stream:
+        with open_() as stream:
             head = stream.read(4096)
     except BROKEN_GZIP:  # the reader of lines will say where
         return False
@@ -62,14 +102,16 @@ class _Broken(Exception):
     """The array cannot be read further."""
 
 
-def _read_array(path: Path, file: str) -> Iterator[Record | Refusal]:
+def _read_array(open_: _Open, file: str) -> Iterator[Record | Refusal]:
     number = 0
     try:
-        with opened(path) as stream:
+        with open_() as stream:
             for number, value in enumerate(_elements(_Text(stream)), 1):
                 yield _record(value, file, number)
     except BROKEN_GZIP as error:
         yield refusal("broken_gzip", file, number + 1, "", f"after record {number}: {error}")
+    except TooMuchUnpacked as error:
+        yield refusal("too_much_unpacked", file, number + 1, "", f"after record {number}: {error}")
     except _Broken as broken:
         yield refusal("broken_array", file, number + 1, "", f"after record {number}: {broken}")
     else:
@@ -96,14 +138,19 @@ class _Text:
         self.at = 0
 
     def next_sign(self) -> str:
-        """The next character that is no space, "" at the end; reading stands on it."""
+        """The next character that is no space, "" at the end; reading stands on it. Raises _Broken."""
+        blanks = 0
         while True:
-            while self.at < len(self.buffer):
-                if self.buffer[self.at] not in _JSON_SPACE:
-                    return self.buffer[self.at]
-                self.at += 1
+            found = _NO_SPACE.search(self.buffer, self.at)
+            if found:
+                self.at = found.start()
+                return found.group()
+            blanks += len(self.buffer) - self.at
+            self.at = len(self.buffer)
             if self.ended:
                 return ""
+            if blanks > LONGEST_LINE:
+                raise self.broken(f"more than {LONGEST_LINE:,} blanks in a row", self.at)
             self.more()
 
     def value(self) -> Any:

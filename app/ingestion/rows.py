@@ -4,6 +4,9 @@ import re
 from typing import NamedTuple
 
 EXCERPT_LENGTH = 300
+ODD = (ArithmeticError, LookupError, RecursionError, UnicodeError, ValueError)
+"""What parsers raise, the standard library's among them, over content that nobody thought of."""
+
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
@@ -66,6 +69,10 @@ READING_RULES: dict[str, str] = {
     "broken_archive": "The archive, or a file in it, cannot be read: damaged, encrypted or not permitted.",
     "file_too_large": "A source file over 1 MB: hardly written by hand.",
     "too_many_files": "The archive holds more files or bytes than a repository would; the rest is not read.",
+    "too_much_unpacked": "The compressed data unpacks to more than an honest file would; the rest is not read.",
+    "too_many_empty_lines": "Empty lines follow each other without end; the rest is not read.",
+    "unreadable": "Reading it failed in a way that no other rule names; what stands beside it is read.",
+    "reading_stopped": "Reading took too long or too much memory and was ended; rows before the place are kept.",
     "third_party_folder": "A folder of other people's packages, whose licence is not that of this source.",
     "test_folder": "A folder of tests; CodeSearchNet leaves tests out too.",
 }

@@ -1,11 +1,11 @@
 """Use cases of ingestion: start one, and the job that does it. They never commit."""
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -15,16 +15,21 @@ from app.engine.runs import open_run
 from app.errors import InvalidInput, NotFound
 from app.ingestion import queries
 from app.ingestion.cleaning import DUPLICATE_RULE, Rule, refused, rules_for
+from app.ingestion.confined import Reading, ReadingStopped
+from app.ingestion.decoding import unreadable
 from app.ingestion.ledger import ADDED, keep_ledger, room_for
 from app.ingestion.licences import checked_spdx
 from app.ingestion.readers import Format, asked_format, format_of, read_source
-from app.ingestion.rows import Refusal, Row, printable, refusal
+from app.ingestion.rows import ODD, Refusal, Row, printable, refusal
 from app.ingestion.uploads import kept_upload, location_of
 from app.pipeline import RunKind
 from app.settings import settings
 from app.storage.tables import Person, Project, Run, Source
 
-_BATCH = 1000  # rows
+_Read = TypeVar("_Read")
+
+LONGEST_NAME = 200
+_LINE_ENDS = re.compile(r"[\t\n\r\x85\u2028\u2029]")
 _STARTED = {RunKind.INGEST: "ingestion started", RunKind.IMPORT: "import started"}
 
 
@@ -54,8 +59,9 @@ def start_ingest(
 
 
 def name_of(path: Path, name: str | None) -> str:
-    """What people call a source: as they said, or the last part of its path."""
-    return printable(name or path.name)[:200]
+    """What people call a source: as they said, or the last part of its path; on one line and with its ending."""
+    name = _LINE_ENDS.sub("\N{REPLACEMENT CHARACTER}", printable(name or path.name))
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 50]}…{name[-49:]}"
 
 
 def open_source(
@@ -68,8 +74,12 @@ def open_source(
 ) -> Run:
     """Open the run that reads a file; `params` name the source, its format and its licence, and what else was asked.
 
-    Raises InvalidInput where the file may not be read.
+    Raises InvalidInput where the file may not be read, or lies where no text of the database can point to.
     """
+    if printable(str(path)) != str(path):
+        raise InvalidInput(
+            f"{params['source']}: its path is not UTF-8, or holds control characters: rename it", "file"
+        )
     if not os.access(path, os.R_OK):
         raise InvalidInput(f"{params['source']}: permission to read it is missing", "file")
     person_id = person.id if person else None
@@ -108,27 +118,53 @@ def start_ingest_of_upload(
 
 
 def ingest(session: Session, run: Run) -> Iterator[None]:
-    """The job: read, clean and keep a thousand rows per step.
+    """The job: read and clean in a process of its own, and keep a thousand rows per step.
 
     Reading is always in the same order, so after a crash it goes on behind the rows of the last commit and
     every row is counted once.
     """
     source = queries.source_of_run(session, run.id)
-    path = file_of(source)
+    path, name, format_, license_ = file_of(source), source.name, Format(source.format), source.license
     rules = rules_for(queries.allowed_licenses(session, run.project_id))
     done = int(run.progress.get("rows", 0))
-    outcomes = islice(read_source(path, source.name, Format(source.format), source.license), done, None)
-    while batch := [_cleaned(outcome, rules) for outcome in islice(outcomes, _BATCH)]:
-        _keep(session, run, source, batch)
-        done += len(batch)
-        run.progress = run.progress | {"rows": done}
-        run.total = done
+
+    def outcomes() -> Iterator[Row | Refusal]:
+        return (_cleaned(one, rules) for one in read_source(path, name, format_, license_))
+
+    for batch in read_apart(outcomes, name, done):
+        if batch:
+            _keep(session, run, source, batch)
+            done += len(batch)
+            run.progress = run.progress | {"rows": done}
+            run.total = done
         yield
     run.reason = run.reason or _nothing_new(queries.rows_by_code(session, run.id))
 
 
+def read_apart(
+    outcomes: Callable[[], Iterable[_Read | Refusal]], file: str, skip: int
+) -> Iterator[list[_Read | Refusal]]:
+    """What comes after the first `skip`, in batches; an empty one where nothing came for a while.
+
+    Where reading had to be ended, the last outcome is the refusal that says why.
+    """
+    with Reading(outcomes, skip) as reading:
+        read = skip
+        try:
+            for batch in reading.steps():
+                yield batch
+                read += len(batch)
+        except ReadingStopped as stopped:
+            yield [refusal("reading_stopped", file, None, "", f"after outcome {read:,}: {stopped}")]
+
+
 def _cleaned(outcome: Row | Refusal, rules: Sequence[Rule]) -> Row | Refusal:
-    return outcome if isinstance(outcome, Refusal) else refused(outcome, rules) or outcome
+    if isinstance(outcome, Refusal):
+        return outcome
+    try:
+        return refused(outcome, rules) or outcome
+    except ODD as error:
+        return unreadable(error, outcome.file, outcome.line)
 
 
 def _keep(session: Session, run: Run, source: Source, batch: list[Row | Refusal]) -> None:

@@ -142,7 +142,7 @@ def process(queue: str, is_stopping: Callable[[], bool]) -> Process:
             say_alive(session, f"{queue}@{socket.gethostname()}", queue)
             sweep(session)
 
-    return Process(f"{socket.gethostname()}:{os.getpid()}", is_stopping, keep_alive)
+    return Process(f"{socket.gethostname()}:{os.getpid()}", is_stopping, keep_alive, forks_jobs=True)
 
 
 def make_drain(here: Process) -> Drain:
