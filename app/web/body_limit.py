@@ -25,6 +25,7 @@ from app.accounts.tokens import caller_of_token
 from app.errors import DomainError, Forbidden, TooLarge
 from app.pipeline import Role, Scope
 from app.storage.database import session_factory
+from app.storage.faults import AWAY, server_fault
 from app.web.admission import LARGE_BODIES, REQUESTS, SESSION_COOKIE, caller_of, make_known
 from app.web.errors import (
     SignInNeeded,
@@ -170,7 +171,7 @@ def _told(request: Request, error: DomainError | SignInNeeded | OperationalError
         case SignInNeeded():
             return sign_in_redirect(request)
         case OperationalError():
-            return server_refusal(request, error)
+            return server_refusal(request, error, server_fault(error) or AWAY)
         case DomainError():
             return answer(request, refusal_of(error))
 
