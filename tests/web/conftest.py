@@ -14,7 +14,7 @@ def app(session: Session) -> FastAPI:
     return application_on(session)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sessions(engine: Engine) -> Iterator[sessionmaker[Session]]:
     """For rows that requests see in sessions of their own; all of them are gone afterwards."""
     yield sessionmaker(engine, expire_on_commit=False)

@@ -77,7 +77,7 @@ def served(servers: tuple[str, str]) -> FastAPI:
     return create_app()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def callers(sessions: sessionmaker[Session]) -> Iterator[dict[str, dict[str, str]]]:
     """Headers of callers, by who they are."""
     with sessions.begin() as session:
