@@ -61,13 +61,15 @@ class Stall(NamedTuple):
 
     run_id: int
     since: datetime
+    now: datetime
     why: str  # a clause
     is_blocked: bool = (
         False  # by a session or a sweeper that does not run, rather than by a provider or its turn
     )
 
-    def says(self, now: datetime) -> str:
-        return f"Nothing has moved for {_lasting(now - self.since)}: {self.why}"
+    @property
+    def lasting(self) -> str:
+        return _lasting(self.now - self.since)
 
 
 class Standstill(NamedTuple):
@@ -107,15 +109,15 @@ def standstill(session: Session) -> Standstill:
     return Standstill(now, found, sweeper, stalls, going)
 
 
-def stall_of(session: Session, run: Run) -> str | None:
-    """Why nothing of a run has moved for a minute, as a sentence without a full stop; None while it moves."""
+def stall_of(session: Session, run: Run) -> Stall | None:
+    """Why nothing of a run has moved for a minute; None while it moves, or need not."""
     if run.state not in _GOING:
         return None
     now = _now(session)
     if not _still_runs(session, now, Run.id == run.id):
         return None
     stalls = _stalls(session, now, holders(session), _sweeper_since(session, now), Run.id == run.id)
-    return stalls[0].says(now) if stalls else None
+    return stalls[0] if stalls else None
 
 
 def _now(session: Session) -> datetime:
@@ -263,7 +265,8 @@ class _Items(NamedTuple):
 def _stall(session: Session, still: _Still, around: _Around) -> Stall | None:
     items = _items(session, still.run_id, around.now)
     blocked = _blocked(around)
-    stall = Stall(still.run_id, still.since, blocked or "the sweeper should see to it", bool(blocked))
+    why = blocked or "the sweeper should see to it"
+    stall = Stall(still.run_id, still.since, around.now, why, bool(blocked))
     if items.silent and items.silent_since:
         silent = since_when(items.silent_since, around.now)
         held = f"{_items_are(items.silent)} held by a worker that is silent {silent}"

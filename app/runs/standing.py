@@ -22,7 +22,8 @@ def standing_of(session: Session, run: Run) -> str | None:
     if stall is None:
         return None
     refusals = [_refusal(ask) for ask in (lambda: _database_refusal(session), redis_refusal, files_refusal)]
-    return ". ".join([stall, *[f"{why[0].upper()}{why[1:]}" for why in refusals if why]]) + "."
+    why = "; ".join(filter(None, refusals)) or stall.why
+    return f"Nothing has moved for {stall.lasting}: {why}."
 
 
 def _database_refusal(session: Session) -> str | None:

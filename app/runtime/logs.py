@@ -21,7 +21,7 @@ class Unbreakable:
     def write(self, line: str) -> int:
         try:
             if self._lost:
-                sys.stderr.write(f"{self._lost} log lines are missing here: they could not be written\n")
+                sys.stderr.write(f"\n{self._lost} log lines are missing here: they could not be written\n")
                 self._lost = 0
             sys.stderr.write(line)
         except (OSError, ValueError):  # ValueError: it is closed

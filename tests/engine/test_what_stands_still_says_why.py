@@ -13,10 +13,11 @@ from app.engine import stalls
 from app.engine.closing import close, put_back
 from app.engine.items import claim
 from app.engine.runs import open_run, pause_run
-from app.engine.stalls import Standstill, stall_of, standstill
+from app.engine.stalls import Standstill, standstill
 from app.engine.sweep import SWEEP_LOCK, say_alive, sweep
 from app.main import create_app
 from app.pipeline import RunKind, Stage
+from app.runs.standing import standing_of
 from app.storage.tables import Run, RunEvent, WorkItem
 from tests.factories import make_project
 
@@ -54,7 +55,7 @@ def long_ago(session: Session) -> None:
 
 def look(sessions: sessionmaker[Session], run_id: int) -> tuple[str, Standstill]:
     with sessions() as session:
-        return stall_of(session, session.get_one(Run, run_id)) or "", standstill(session)
+        return standing_of(session, session.get_one(Run, run_id)) or "", standstill(session)
 
 
 def test_rows_that_a_hanging_session_keeps_are_told_with_its_number(
