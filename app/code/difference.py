@@ -9,6 +9,9 @@ from typing import NamedTuple
 from rapidfuzz.distance import Levenshtein
 
 
+_WORD = re.compile(r"\w+|\s+|[^\w\s]")
+
+
 def edit_distance(old: str, new: str) -> int:
     """Levenshtein distance in characters."""
     return Levenshtein.distance(old, new)
@@ -64,7 +67,7 @@ def _changed_words(old: str, new: str) -> tuple[tuple[Word, ...], tuple[Word, ..
 
 
 def _words(line: str) -> list[str]:
-    return re.findall(r"\w+|\s+|[^\w\s]", line)
+    return _WORD.findall(line)
 
 
 def _blocks(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:

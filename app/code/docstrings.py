@@ -1,8 +1,10 @@
 """A function's comment apart from its code: cut out of Python, and its prose without markup. Pure."""
 
 import ast
+import inspect
 import re
 import textwrap
+from collections.abc import Sequence
 
 from app.code.syntax import python_lines, python_tree
 
@@ -22,7 +24,7 @@ def without_docstring(code: str, language: str) -> str:
         body = python_tree(code).body
     except SyntaxError:
         return code
-    if not body or not isinstance(body[0], _WITH_DOCSTRING) or ast.get_docstring(body[0]) is None:
+    if not body or not isinstance(body[0], _WITH_DOCSTRING) or ast.get_docstring(body[0], clean=False) is None:
         return code
     return _cut(code, body[0])
 
@@ -48,15 +50,30 @@ def _offset(lines: list[str], line: int, column: int) -> int:
     return before + len(lines[line - 1].encode()[:column].decode())
 
 
+_BLANK_BEGINNING = re.compile(r"\A(?:[^\S\n]*+\n)++")
+
+
+def cleaned(docstring: str) -> str:
+    """`docstring` without its indentation, as `inspect.cleandoc` has it, in linear time.
+
+    That one takes blank lines at the beginning away one by one, each time moving all others.
+    """
+    return inspect.cleandoc(_BLANK_BEGINNING.sub("\n", docstring))
+
+
 # What begins a part that is no prose: fields, sections, examples, tables of parameters.
 _NO_PROSE = re.compile(
-    r"\s*(?:[:@](?:param|parameter|arg|type|returns?|rtype|raises?|throws|exception|see|since|var|author|version)\b"
+    r"\A(?:[:@](?:param|parameter|arg|type|returns?|rtype|raises?|throws|exception|see|since|var|author|version)\b"
     r"|(?:args|arguments|parameters|params|returns?|yields?|raises|exceptions|examples?|usage|notes?|see also|attributes"
-    r"|references|warnings?|todo)\s*:{1,2}\s*$|(?:parameters|returns?|raises|yields?|examples?|notes?|see also)\s*\n\s*[-=~]{3,}"
-    r"|(?:some |for )?examples?\b[^.\n]*:\s*$|>>>|\.\. |[-=~*+|]{4,}|<(?:pre|p|ul|table)\b)",
-    re.IGNORECASE | re.MULTILINE,
+    r"|references|warnings?|todo)[ \t]{0,20}:{1,2}\Z"
+    r"|(?:some |for )?examples?\b[^.]*:\Z|>>>|\.\.(?: |\Z)|[-=~*+|]{4}|<(?:pre|p|ul|table)\b)",
+    re.IGNORECASE,
 )
-_ROLE = re.compile(r":(?:[a-z]+:)?[a-z]+:`~?!?([^`<]*?)\s*(?:<[^`>]*>)?`")
+_HEADING = re.compile(
+    r"\A(?:parameters|returns?|raises|yields?|examples?|notes?|see also)\n[-=~]{3}", re.IGNORECASE
+)
+_BLANK_LINES = re.compile(r"\n\s*\n")
+_ROLE = re.compile(r":(?:[a-z]{1,40}:)?[a-z]{1,40}:`([^`]{0,500})`")
 _LITERAL = re.compile(r"``([^`]+)``")
 
 
@@ -66,9 +83,9 @@ def prose(comment: str) -> str:
     "" where it begins with one of these.
     """
     paragraphs: list[str] = []
-    for paragraph in re.split(r"\n\s*\n", textwrap.dedent(comment).strip()):
-        lines = paragraph.splitlines()
-        kept = next((n for n, _ in enumerate(lines) if _NO_PROSE.match("\n".join(lines[n:]))), len(lines))
+    for paragraph in _BLANK_LINES.split(textwrap.dedent(comment).strip()):
+        lines = [line.strip() for line in paragraph.splitlines()]
+        kept = next((n for n in range(len(lines)) if _is_no_prose(lines, n)), len(lines))
         if kept:
             paragraphs.append(" ".join(" ".join(lines[:kept]).split()))
         if kept < len(lines):
@@ -76,4 +93,18 @@ def prose(comment: str) -> str:
         if paragraph.rstrip().endswith("::"):  # a block of code comes next
             paragraphs[-1] = paragraphs[-1].rstrip(":") + ":"
             break
-    return _LITERAL.sub(r"`\1`", _ROLE.sub(r"`\1`", "\n\n".join(paragraphs))).strip()
+    return _LITERAL.sub(r"`\1`", _ROLE.sub(_role_in_words, "\n\n".join(paragraphs))).strip()
+
+
+def _is_no_prose(lines: Sequence[str], place: int) -> bool:
+    line = lines[place]
+    following = lines[place + 1] if place + 1 < len(lines) else ""
+    return bool(_NO_PROSE.match(line) or _HEADING.match(f"{line}\n{following}"))
+
+
+def _role_in_words(found: re.Match[str]) -> str:
+    """`title` of :role:`title <target>`; what is no such thing stays as it is."""
+    title, opening, target = found[1].partition("<")
+    if opening and target.find(">") != len(target) - 1:
+        return found[0]
+    return f"`{title.removeprefix('~').removeprefix('!').rstrip()}`"

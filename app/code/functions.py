@@ -5,13 +5,13 @@ function when it ends on the line before it; Python's is the docstring.
 """
 
 import ast
-import inspect
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from tree_sitter import Node, Tree
 
+from app.code.docstrings import cleaned
 from app.code.syntax import python_lines, python_tree, tree_of
 
 
@@ -47,7 +47,7 @@ def _python_body(body: list[ast.stmt], lines: list[str], scope: tuple[str, ...])
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             last = node.end_lineno or node.lineno
             code = _dedented(lines[first - 1 : last])
-            yield Function(".".join((*scope, node.name)), ast.get_docstring(node) or "", code, first, last)
+            yield Function(".".join((*scope, node.name)), cleaned(ast.get_docstring(node, clean=False) or ""), code, first, last)
         elif isinstance(node, (ast.If, ast.Try)):  # behind a version check or an optional import
             yield from _python_body(node.body, lines, scope)
 
@@ -221,5 +221,10 @@ def plain_comment(text: str) -> str:
     if not _MARKERS.match(text):
         return text.strip()
     lines = [_MARKERS.sub("", line, count=1) for line in text.splitlines()]
-    lines = [re.sub(r"[ \t]*\*+/[ \t]*$", "", line) for line in lines]
-    return inspect.cleandoc("\n".join(["", *lines])).strip()
+    return cleaned("\n".join(["", *map(_unclosed, lines)])).strip()
+
+
+def _unclosed(line: str) -> str:
+    """Without the `*/` at the end of a comment."""
+    body = line.rstrip(" \t")
+    return body[:-1].rstrip("*").rstrip(" \t") if body.endswith("*/") else line

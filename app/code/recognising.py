@@ -11,27 +11,27 @@ from app.code.languages import LANGUAGES, language_named
 from app.code.syntax import parses
 from app.pipeline import OTHER
 
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*([\w+#.-]*).*\n", re.M)
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*+([\w+#.-]*+).*\n", re.M)
 _FENCE_END = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*$", re.M)
 _LONGEST_PARSED = 50_000  # characters; a longer text is not worth the time
 
 # Repetitions that may begin anywhere are bounded: the square of a hostile text's length is never walked.
 _SIGNS: dict[str, re.Pattern[str]] = {
-    "go": re.compile(r"^[ \t]*(?:package \w+\s*$|func (?:\(\w* ?\*?\w+\) )?\w*\()|\w :=|\bfmt\.\w", re.M),
+    "go": re.compile(r"^[ \t]*(?:package \w+\s*$|func (?:\(\w{0,60} ?\*?\w{1,60}\) )?\w*\()|\w :=|\bfmt\.\w", re.M),
     "java": re.compile(
         r"\b(?:public|private|protected) (?!function)[\w<>\[\], ]{1,200}[({;=]|\bSystem\.(?:out|in)\b"
         r"|^[ \t]*import java|\bnew \w+(?:<[^>\n]{0,200}>)?\(|^[ \t]*(?:\w+(?:<.*>)?(?:\[\])?) \w+ = new\b",
         re.M,
     ),
     "javascript": re.compile(
-        r"\b(?:const|let|var) [\w{\[]|\bfunction\b ?\*?\s*\w*\s*\(|=>|\bconsole\.\w|\brequire\(['\"]"
+        r"\b(?:const|let|var) [\w{\[]|\bfunction\b ?\*?\s{0,20}+\w{0,100}+\s{0,20}+\(|=>|\bconsole\.\w|\brequire\(['\"]"
         r"|\bmodule\.exports\b|\bdocument\.\w"
     ),
     "php": re.compile(
         r"<\?php|(?<![\w`'\"])\$[a-z_]\w*\s*(?:=|->|\[|\+\+|\.=)|\(.{0,200}\$[a-z_]\w*[,)]", re.I
     ),
     "python": re.compile(
-        r"^[ \t]*(?:(?:async )?def \w+\(|class \w+[^\n{]*:\s*$|import \w[\w., ]*$|from [\w.]+ import "
+        r"^[ \t]*(?:(?:async )?def \w+\(|class \w[^\n{]*:\s*$|import \w[\w., ]*$|from [\w.]+ import "
         r"|(?:if|elif|while|with|for)\b.*:\s*$|(?:else|try):\s*$|@\w)|\bprint\(|\blambda \w*:| for \w+ in ",
         re.M,
     ),

@@ -11,7 +11,7 @@ _ABBREVIATED = re.compile(
     rf"\b({'|'.join(re.escape(word) for word in _ABBREVIATIONS)})\.(?=\W|$)", re.IGNORECASE
 )
 _QUOTED_CODE = re.compile(r"`[^`]*`")
-_END = re.compile(r"[.!?]+[\"')\]]*(?=\s+\S|\s*$)")
+_END = re.compile(r"(?<![.!?])[.!?]++[\"')\]]*+(?=\s|\Z)")
 
 
 def sentence_count(text: str) -> int:
@@ -27,8 +27,10 @@ def sentence_count(text: str) -> int:
 def first_sentence(text: str) -> str:
     """Up to the first end of a sentence, on one line; all of it where there is none."""
     line = " ".join(text.split())
+    quotes, looked_at = 0, 0
     for end in _END.finditer(line):
-        before = line[: end.end()]
-        if not _ABBREVIATED.search(before[-10:]) and before.count("`") % 2 == 0:
-            return before
+        quotes += line.count("`", looked_at, end.end())
+        looked_at = end.end()
+        if quotes % 2 == 0 and not _ABBREVIATED.search(line[max(0, looked_at - 10) : looked_at]):
+            return line[:looked_at]
     return line

@@ -30,6 +30,7 @@ _FRAMES: dict[str, tuple[tuple[str, str], ...]] = {  # never a line break: line 
     "ruby": (("", ""),),
 }
 _MOST_FAULTS = 20
+_LINE_END = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
 
 
 class Fault(NamedTuple):
@@ -74,7 +75,7 @@ def python_tree(code: str) -> ast.Module:
 
 def python_lines(source: str) -> list[str]:
     """The lines as Python counts them, with their ends; str.splitlines would also end one at a form feed."""
-    return re.split(r"(?<=\n)|(?<=\r)(?!\n)", source)
+    return _LINE_END.split(source)
 
 
 def parses(code: str, language: str) -> bool:

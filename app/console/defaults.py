@@ -26,9 +26,10 @@ to trust it.
 """
 
 _MOST_SLUG_CHARACTERS = 48
+_NO_SLUG = re.compile(r"[^a-z0-9]+")
 
 
 def slug_of(name: str) -> str:
     """A name as it stands in addresses: "Café für Python" -> "cafe-fur-python"; may be empty."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_MOST_SLUG_CHARACTERS].strip("-")
+    return _NO_SLUG.sub("-", plain).strip("-")[:_MOST_SLUG_CHARACTERS].strip("-")

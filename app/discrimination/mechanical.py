@@ -15,7 +15,14 @@ from app.discrimination.prompts import Judged
 from app.pipeline import Finding
 
 _LEAST_GIVEN_AWAY = 20  # characters: shorter solutions occur in other text by chance
-_NOT_A_REQUEST = re.compile(r"\s*(#|//|/\*|\"\"\"|'''|```|<!--|=begin)")
+_NOT_A_REQUEST = re.compile(r"\A\s*(#|//|/\*|\"\"\"|'''|```|<!--|=begin)")
+_GO = re.compile(r"\bGo\b")  # a verb, too
+_NAMES = {
+    language.name: re.compile(
+        rf"\b(?:{'|'.join(map(re.escape, (language.title, *language.aliases)))})(?![\w+#-])", re.IGNORECASE
+    )
+    for language in LANGUAGES.values()
+}
 _ANSWER_OF = {
     Finding.PASS: Answer.YES,
     Finding.FAIL: Answer.NO,
@@ -51,12 +58,9 @@ def _language_named(judged: Judged, _: Evidence) -> Said:
 
 
 def _names(text: str, language: str) -> bool:
-    title, aliases = LANGUAGES[language].title, LANGUAGES[language].aliases
-    if language == "go":  # a verb, too
-        return re.search(r"\bGo\b", text) is not None or "golang" in text.lower()
-    return any(
-        re.search(rf"\b{re.escape(name)}(?![\w+#-])", text, re.IGNORECASE) for name in (title, *aliases)
-    )
+    if language == "go":
+        return _GO.search(text) is not None or "golang" in text.lower()
+    return _NAMES[language].search(text) is not None
 
 
 def _short_instruction(judged: Judged, _: Evidence) -> Said:

@@ -10,6 +10,9 @@ from app.code.syntax import syntax_faults
 from app.pipeline import Finding, Task
 
 
+_WORD = re.compile(r"\w+")
+
+
 class Kind(StrEnum):
     PARSES = "parses"
     NAMES_RESOLVE = "names_resolve"
@@ -94,7 +97,7 @@ def _names_resolve(subject: Subject) -> Found:
         unknown = undefined_names(code)
     except SyntaxError:
         return Found(Kind.NAMES_RESOLVE, Finding.NOT_CHECKED, f"the {field} does not parse")
-    given = set(re.findall(r"\w+", subject.information))
+    given = set(_WORD.findall(subject.information))
     missing = [name for name in unknown if name not in given]
     if missing:
         detail = f"neither defined, imported nor given in the information: {', '.join(missing[:10])}"

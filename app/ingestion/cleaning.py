@@ -19,6 +19,8 @@ LONGEST_CODE = 4_000  # characters
 FEWEST_COMMENT_WORDS = 3
 LONGEST_LINE = 400  # characters; hand-written lines end long before
 
+_WORD = re.compile(r"\w+")
+
 BLACKLIST = (
     "all rights reserved",
     "company confidential",
@@ -50,7 +52,7 @@ def _too_long(row: Code) -> str | None:
 
 
 def _no_comment(row: Code) -> str | None:
-    words = len(re.findall(r"\w+", row.comment))
+    words = len(_WORD.findall(row.comment))
     return f"{words} words" if words < FEWEST_COMMENT_WORDS else None
 
 
@@ -86,7 +88,7 @@ _KEYS = re.compile(
     r"|\bxox[abprs]-[0-9A-Za-z-]{10,}"  # Slack
     r"|\bAIza[0-9A-Za-z_-]{35}\b"  # Google
     r"|\bsk-[A-Za-z0-9_-]{20,}\b|\bsk_live_[0-9a-zA-Z]{20,}"
-    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"  # JSON web token
+    r"|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"  # JSON web token
     r"|(?i:\b(?:password|passwd|secret|api_?key|auth_?token)\w*['\"]?\s*(?:=|:|=>)\s*['\"])"
     r"(?=[^'\"\s]*\d)(?=[^'\"\s]*[A-Za-z])[^'\"\s]{16,}['\"]"
 )

@@ -28,6 +28,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 _NEEDED = ("code", "comment", "language")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+_DRIVE = re.compile(r"[A-Za-z]:")
 _LONGEST_NAME = 1000
 
 
@@ -86,6 +87,6 @@ def hostile_name(meaning: str, text: str) -> str | None:
         return f"the {meaning} is not a web address"
     if meaning == "path":
         parts = text.replace("\\", "/").split("/")
-        if ".." in parts or (len(parts) > 1 and parts[0] == "") or re.match(r"[A-Za-z]:", text):
+        if ".." in parts or (len(parts) > 1 and parts[0] == "") or _DRIVE.match(text):
             return "the path leaves its folder"
     return None

@@ -137,17 +137,18 @@ _TO_A_MODEL: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         (("istruzioni", "regole"), r"\bignora(?: \w+){0,3} (?:istruzioni|regole)\b"),
         (
             ("инструкц", "указан", "правил"),
-            r"(?:игнорир|забуд|не обращай)\w*(?: \w+){0,3} (?:инструкц|указан|правил)",
+            r"(?:игнорир|забуд|не обращай)\w{0,20}(?: \w+){0,3} (?:инструкц|указан|правил)",
         ),
         (
             ("talimat", "kural"),
-            r"(?:talimat|kural)\w*(?: \w+){0,2} (?:yoksay|unut|görmezden gel|dikkate alma)",
+            r"(?:talimat|kural)\w{0,20}(?: \w+){0,2} (?:yoksay|unut|görmezden gel|dikkate alma)",
         ),
     )
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{32,4000}={0,2}")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _LETTERS_APART = re.compile(r"\b(?:[a-z] ){4}[a-z]\b")
+_LETTER_APART = re.compile(r"\b(\w) (?=\w\b)")
 _LEADERS = re.compile(r"^[ \t]*(?:#+|//+|/?\*+|--+|;+|>+)?[ \t]*", re.MULTILINE)
 
 
@@ -179,7 +180,7 @@ def _readings(text: str) -> Iterator[str]:
     if not text.isascii():
         yield plain.translate(AS_LATIN).lower()
     if _LETTERS_APART.search(plain):
-        yield " ".join(re.sub(r"\b(\w) (?=\w\b)", r"\1", _undisguised(text)).split())
+        yield " ".join(_LETTER_APART.sub(r"\1", _undisguised(text)).split())
     yield from _decoded(text)
 
 

@@ -33,8 +33,14 @@ _FINAL_WORD = re.compile(r"<\|channel\|>\s*final.{0,40}?<\|message\|>|assistantf
 _OPENS_AN_OBJECT = re.compile(r"""\{\s*(?:["'“‘`]|\w+["']?\s*:)""")
 # After an object that was closed too early, by a quote of the code that nobody escaped: the rest of the code, or
 # of the object.
-_GOES_ON = re.compile(r"""[^\s`<>{}\[\])*.,;|?!]|[ \t}\])]*(?:,\s*)?(?:["'”’]|`(?!``))|[^{]*"\s*}""")
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|(?P<open>\Z))|[{}]', re.DOTALL)
+_GOES_ON = re.compile(r"""[^\s`<>{}\[\])*.,;|?!]|[ \t}\])]{0,1000}+(?:,\s{0,1000}+)?(?:["'”’]|`(?!``))""")
+_ENDS_AGAIN = re.compile(r'"\s*}')
+_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|(?P<open>\Z))|[{}]', re.DOTALL)
+_NO_LETTERS = re.compile(r"[\W_]+")
+_COLON = re.compile("[:：]")
+_NO_KEY = re.compile(r"[^\w\\*\- ]")
+_QUOTED_KEY = re.compile(r"""["'“”`]([^"'“”`\n]{1,80})["'“”`]\s*[:：]""")
+_FENCED = re.compile(r"\A\s*```\w*\s(.*?)```\s*\Z", re.DOTALL)
 
 
 class Piece(NamedTuple):
@@ -54,7 +60,7 @@ class Held(NamedTuple):
 
 def fold(name: str) -> str:
     """A key however it is spelled: `Task Name`, `taskName`, `task\\_name` and `**task_name**` are `task_name`."""
-    return re.sub(r"[\W_]+", "", name).lower()
+    return _NO_LETTERS.sub("", name).lower()
 
 
 def bare(text: str) -> str:
@@ -145,9 +151,17 @@ def _piece_at(text: str, start: int, decoder: json.JSONDecoder) -> Piece | None:
         if not _OPENS_AN_OBJECT.match(text, start):
             return None
         value, end = None, _end_of(text, start)
-    if end is not None and _GOES_ON.match(text, end) and text[start - 1 : start] not in ("'", '"'):
+    if end is not None and _goes_on(text, end) and text[start - 1 : start] not in ("'", '"'):
         return Piece(start, text.rfind("}") + 1, None)
     return Piece(start, end, value)
+
+
+def _goes_on(text: str, end: int) -> bool:
+    """Whether an object that ends there was meant to: it may be closed once more before another one opens."""
+    if _GOES_ON.match(text, end):
+        return True
+    opening = text.find("{", end)
+    return _ENDS_AGAIN.search(text, end, len(text) if opening < 0 else opening) is not None
 
 
 def has_any(value: Mapping[str, Any], wanted: Collection[str]) -> bool:
@@ -156,17 +170,16 @@ def has_any(value: Mapping[str, Any], wanted: Collection[str]) -> bool:
 
 def names_any(text: str, wanted: Collection[str]) -> bool:
     """Whether any of the `wanted` keys, which are folded, stands before a colon."""
-    for colon in re.finditer("[:：]", text):
+    for colon in _COLON.finditer(text):
         before = text[max(0, colon.start() - _LONGEST_KEY) : colon.start()].rstrip(" \t\r\n\"'”’`*")
-        if fold(re.split(r"[^\w\\*\- ]", before)[-1]) in wanted:
+        if fold(_NO_KEY.split(before)[-1]) in wanted:
             return True
     return False
 
 
 def quotes_any(text: str, wanted: Collection[str]) -> bool:
     """Whether any of the `wanted` keys, which are folded, stands in quotes before a colon, as in an object."""
-    keys = re.finditer(r"""["'“”`]([^"'“”`\n]{1,80})["'“”`]\s*[:：]""", text)
-    return any(fold(found[1]) in wanted for found in keys)
+    return any(fold(found[1]) in wanted for found in _QUOTED_KEY.finditer(text))
 
 
 def _decoded(text: str) -> object | None:
@@ -178,7 +191,7 @@ def _decoded(text: str) -> object | None:
 
 
 def _unfenced(text: str) -> str:
-    found = re.fullmatch(r"\s*```\w*\s(.*?)```\s*", text, re.DOTALL)
+    found = _FENCED.match(text)
     return bare(found[1] if found else text)
 
 

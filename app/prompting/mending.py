@@ -17,7 +17,8 @@ _BLANK = re.compile(r"\s*")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([\"'\\/bfnrt]))")
 _HALF_ESCAPE = re.compile(r"\\[ux]")  # of a character that is lost
 _TRAILING = re.compile(r"(?:\s|\\[nrt])*")  # the library drops blanks at the end of a string
-_STRUCTURE = re.compile(r"\s*[:,}\]]")  # after a quote: more likely the end of a string than a quote in one
+_STRUCTURE = re.compile(r"\s{0,100}+[:,}\]\s]")  # after a quote: more likely the end of a string than a quote in one
+_APOSTROPHE = re.compile(r"[^\W\d_]['’‘][^\W\d_]")
 _WORD = re.compile(r"[\w+.\-]+")
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _LITERALS = {"true": True, "false": False, "null": None, "none": None}
@@ -115,7 +116,7 @@ class _Raw:
     def _is_a_quote(self) -> bool:
         """Whether what stands here unescaped may end a string, and is no apostrophe in a word."""
         around = self._text[self._at - 1 : self._at + 2]
-        return around[1:2] != "\\" and not re.fullmatch(r"[^\W\d_]['’‘][^\W\d_]", around)
+        return around[1:2] != "\\" and not _APOSTROPHE.fullmatch(around)
 
     def _character(self, one: str) -> bool:
         """`one` as it is or escaped. A backslash that escapes nothing stands for itself."""

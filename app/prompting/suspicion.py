@@ -59,7 +59,7 @@ def suspicions(text: str) -> list[Suspicion]:
         (
             Reason.CHAT_CONTROL,
             _CHAT_CONTROL.search(text)
-            or (_TURNS.search(text) if has_any_of(plain, _SPEAKING_WORDS) else None),
+            or (_turns(text) if has_any_of(plain, _SPEAKING_WORDS) else None),
         ),
         (Reason.INSTRUCTIONS, spoken_to_a_model(text)),
         (Reason.VERDICT, _VERDICT.search(plain) if has_any_of(plain, _VERDICT_WORDS) else None),
@@ -78,11 +78,12 @@ _CHAT_CONTROL = re.compile(
     r"<[|｜][\w▁ ]{2,40}[|｜]>|<</?SYS>>|<(?:start|end)_of_turn>|</?(?:think|thinking|tool_call)>"
     r"|\[/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|THINK)\]"
 )
-_TURNS = re.compile(
-    r"^\W*(?:human|user)\s*:.{0,400}?^\W*(?:assistant|ai assistant)\s*:|^\W*assistant\s*:.{0,400}?^\W*(?:human|user)\s*:"
-    r"|^\W*###\s*(?:system|instruction|response|assistant)\s*:",
-    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+_TURN = re.compile(  # nothing in it crosses the end of a line, or it would take the square of many of them
+    r"^([^\w\n]*+)(?:(human|user)|(ai assistant|assistant)|system|instruction|response)[^\S\n]{0,20}:",
+    re.IGNORECASE | re.MULTILINE,
 )
+_HEADING = "###"
+_LONGEST_TURN = 400  # characters
 _VERDICT = re.compile(
     r"\boverall(?: answer| verdict)?[\"'* ]{0,3}[:=][\"'* ]{0,3}(?:yes|pass|approved?)\b"
     r"|<(?:verdict|overall|judg[e]?ment)>\s*(?:yes|pass|approved?|correct)"
@@ -99,8 +100,24 @@ _HIDDEN = re.compile(
 )
 _LOOKING_LATIN = "".join(sorted(chr(number) for number in AS_LATIN))
 _LOOKALIKES = re.compile(
-    f"[A-Za-z][A-Za-z0-9_]*[{_LOOKING_LATIN}]|[{_LOOKING_LATIN}][0-9_]*[A-Za-z]|[\U0001d400-\U0001d7ff]{{4}}|[Ａ-Ｚａ-ｚ]{{6}}"
+    f"[A-Za-z][0-9_]*[{_LOOKING_LATIN}]|[{_LOOKING_LATIN}][0-9_]*[A-Za-z]|[\U0001d400-\U0001d7ff]{{4}}|[Ａ-Ｚａ-ｚ]{{6}}"
 )
+
+
+def _turns(text: str) -> re.Match[str] | None:
+    """Where a person and an assistant speak in turn, or a heading gives somebody the word."""
+    before: re.Match[str] | None = None
+    for turn in _TURN.finditer(text):
+        decoration, person, assistant = turn.groups()
+        if not person and decoration.rstrip().endswith(_HEADING):
+            return turn
+        if not (person or assistant):
+            continue
+        is_answered = before is not None and bool(before[2]) != bool(person)
+        if before is not None and is_answered and turn.start() - before.end() <= _LONGEST_TURN:
+            return before
+        before = turn
+    return None
 
 
 def _excerpt(place: re.Match[str]) -> str:

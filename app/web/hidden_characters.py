@@ -12,8 +12,8 @@ from app.prompting.unseen import BIDIRECTIONAL, STRAY_SELECTOR, ZERO_WIDTH
 # No line ends and tabs among the control characters.
 HIDDEN = f"\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{BIDIRECTIONAL}{ZERO_WIDTH}"
 _hidden = re.compile(f"[{HIDDEN}]|{STRAY_SELECTOR}")
-# Quoted values are read as one, since they may hold a `>`; text never does, it is escaped.
-_tag = re.compile(r"""(<(?:"[^"]*"|'[^']*'|[^'">])*>)""")
+# Quoted values are read as one, since they may hold a `>`; text holds neither that nor a `<`, it is escaped.
+_tag = re.compile(r"""(<(?:[^'"<>]++|"[^"]*+"|'[^']*+')*+>)""")
 _verbatim = re.compile(r"<(/?)(?:textarea|title|option)\b")  # hold text only, no element
 
 
