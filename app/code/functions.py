@@ -87,13 +87,16 @@ class _Named(NamedTuple):
     name: str
 
 
+_MOST_SCOPES = 20  # in a name; nobody writes classes deeper
+
+
 class _Scope(NamedTuple):
     name: str
     end_byte: int
 
 
 def _tree_functions(source: str, language: str) -> Iterator[Function]:
-    lines = source.split("\n")
+    indentations = [line[: len(line) - len(line.lstrip())] for line in source.split("\n")]
     tree = tree_of(source, language)
     comments: dict[int, Node] = {}  # by their last row
     scopes: list[_Scope] = []
@@ -102,14 +105,15 @@ def _tree_functions(source: str, language: str) -> Iterator[Function]:
             ends_before = node.end_point.column == 0  # a Java line comment may own its line break
             comments[node.end_point.row - ends_before] = node
             continue
-        scopes = [scope for scope in scopes if scope.end_byte >= node.end_byte]
+        while scopes and scopes[-1].end_byte < node.end_byte:
+            scopes.pop()
         if function is None:
             scopes.append(_Scope(_name_of(node, "name"), node.end_byte))
             continue
-        full_name = ".".join([*(scope.name for scope in scopes), function.name])
+        full_name = ".".join([*(scope.name for scope in scopes[-_MOST_SCOPES:]), function.name])
         first, last = function.node.start_point.row, function.node.end_point.row
         comment = _comment_above(comments, first)
-        yield Function(full_name, comment, _text_of(function.node, lines), first + 1, last + 1)
+        yield Function(full_name, comment, _text_of(function.node, indentations), first + 1, last + 1)
 
 
 def _outside_functions(tree: Tree, language: str) -> Iterator[tuple[Node, _Named | None]]:
@@ -182,12 +186,10 @@ def _spelling(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
 
 
-def _text_of(node: Node, lines: list[str]) -> str:
+def _text_of(node: Node, indentations: list[str]) -> str:
     """The node's text, not indented: its first line starts where the indentation of its line ends."""
     text = _spelling(node).replace("\r\n", "\n").split("\n")
-    indentation = lines[node.start_point.row]
-    indentation = indentation[: len(indentation) - len(indentation.lstrip())]
-    return _dedented([indentation + text[0], *text[1:]])
+    return _dedented([indentations[node.start_point.row] + text[0], *text[1:]])
 
 
 def _dedented(lines: list[str]) -> str:
@@ -208,9 +210,9 @@ def _comment_above(comments: dict[int, Node], row: int) -> str:
         if text.startswith(("/*", "=begin")):
             parts = parts or [text]
             break
-        parts.insert(0, text)
+        parts.append(text)
         comment = comments.get(comment.start_point.row - 1)
-    return plain_comment("\n".join(part.rstrip("\n") for part in parts))
+    return plain_comment("\n".join(part.rstrip("\n") for part in reversed(parts)))
 
 
 _MARKERS = re.compile(r"^[ \t]*(?:/\*+!?|\*+/|\*(?!/)|//+!?|#+|=begin|=end)[ \t]?")

@@ -10,6 +10,7 @@ import os
 import re
 import tokenize
 from collections.abc import Iterator, Set
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from app.code.functions import Function, functions
@@ -17,6 +18,7 @@ from app.code.languages import language_of_path
 from app.ingestion.archives import BROKEN, Member, TooManyEntries, is_zip, members_of_tar, members_of_zip
 from app.ingestion.codesearchnet import hostile_name
 from app.ingestion.compression import TooMuchUnpacked
+from app.ingestion.confined import Reading, ReadingStopped
 from app.ingestion.decoding import Refused, unreadable
 from app.ingestion.origin import Origin, origin_of
 from app.ingestion.rows import ODD, Code, Refusal, Row, refusal
@@ -24,6 +26,10 @@ from app.ingestion.rows import ODD, Code, Refusal, Row, refusal
 LARGEST_FILE = 1024 * 1024  # bytes
 MOST_FILES = 200_000
 MOST_BYTES = 8 * 1024**3  # of all source files, unpacked
+LONGEST_PARSE_S = 20.0  # of one file
+MOST_HANGING = 3  # files whose parser does not come to an end
+HANGS = "hanging_parser"
+_SOON_PARSED = 20_000  # characters
 _THIRD_PARTY = ("third_party_folder", "ingest it by itself, with its own licence")
 _TESTS = ("test_folder", "ingest it by itself if you want its functions")
 LEFT_OUT: dict[str, tuple[str, str]] = {  # name of a folder -> rule, what to do about it
@@ -48,13 +54,17 @@ def read_checkout(path: Path, name: str, license_: str | None) -> Iterator[Row |
     """The functions of every file, in the order of the paths (of an archive: of its members)."""
     origin = origin_of(path, name)
     found_source = False
+    hanging = 0
     try:
         for member in _admitted(_members(path, name), name):
             found_source = True
-            if isinstance(member, Refusal):
-                yield member
-            else:
-                yield from _rows(member, origin, license_)
+            for outcome in [member] if isinstance(member, Refusal) else _rows(member, origin, license_):
+                yield outcome
+                hanging += isinstance(outcome, Refusal) and outcome.rule == HANGS
+            if hanging >= MOST_HANGING:
+                why = f"the parser was stopped over {hanging} files"
+                yield refusal("reading_stopped", name, None, "", why)
+                return
     except TooManyEntries as error:
         yield refusal("too_many_files", name, None, "", str(error))
         return
@@ -147,7 +157,7 @@ def _rows(member: Member, origin: Origin, license_: str | None) -> Iterator[Row 
         if "\0" in source:
             yield refusal("nul_character", member.path, source[: source.index("\0")].count("\n") + 1, "", "")
             return
-        for found in functions(source, language):
+        for found in _functions(source, language):
             yield Row(member.path, found.start_line, _code(found, member.path, origin, language, license_))
     except UnicodeDecodeError as error:
         yield refusal("bad_encoding", member.path, None, "", str(error))
@@ -166,8 +176,43 @@ def _rows(member: Member, origin: Origin, license_: str | None) -> Iterator[Row 
             yield refusal("broken_archive", member.path, None, "", _why_broken(error))
 
 
+def _functions(source: str, language: str) -> Iterator[Function]:
+    """Raises SyntaxError, and Refused where a parser does not come to an end: some take the square of what is nested.
+
+    A parser in C hears no alarm, so a larger file has a process of its own.
+    """
+    if len(source) <= _SOON_PARSED:
+        yield from functions(source, language)
+        return
+    with Reading(lambda: _functions_or_error(source, language), still_s=LONGEST_PARSE_S) as reading:
+        try:
+            for found in chain.from_iterable(reading.steps()):
+                if isinstance(found, SyntaxError):
+                    raise found
+                yield found
+        except ReadingStopped as stopped:
+            raise Refused(HANGS, f"its parser was stopped: {stopped}") from stopped
+
+
+def _functions_or_error(source: str, language: str) -> Iterator[Function | SyntaxError]:
+    try:
+        yield from functions(source, language)
+    except SyntaxError as error:
+        yield SyntaxError(error.msg, (None, error.lineno, None, (error.text or "")[:1000]))
+
+
 def _why_broken(error: BaseException) -> str:
-    return str(error) or "the data breaks off"
+    match error:
+        case RecursionError():
+            return "its headers follow each other without end"
+        case MemoryError():
+            return "a header asks for more memory than reading may have"
+        case UnicodeError():
+            return f"a name in it is not what it says: {error}"
+        case ValueError() | ArithmeticError() | LookupError():
+            return f"a header cannot be read: {error}"
+        case _:
+            return str(error) or "the data breaks off"
 
 
 def _code(found: Function, path: str, origin: Origin, language: str, license_: str | None) -> Code:

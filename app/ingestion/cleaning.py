@@ -16,6 +16,7 @@ from app.ingestion.rows import EXCERPT_LENGTH, READING_RULES, Code, Refusal, Row
 
 SHORTEST_CODE = 50  # characters without docstring and outer white space
 LONGEST_CODE = 4_000  # characters
+LONGEST_COMMENT = 20_000  # characters
 FEWEST_COMMENT_WORDS = 3
 LONGEST_LINE = 400  # characters; hand-written lines end long before
 
@@ -48,6 +49,8 @@ def _too_short(row: Code) -> str | None:
 
 
 def _too_long(row: Code) -> str | None:
+    if len(row.comment) > LONGEST_COMMENT:
+        return f"a comment of {len(row.comment)} characters"
     return f"{len(row.code)} characters" if len(row.code) > LONGEST_CODE else None
 
 
@@ -126,7 +129,11 @@ def _not_parseable(row: Code) -> str | None:
 
 
 CLEANING_RULES = (
-    Rule("too_long", f"More than {LONGEST_CODE:,} characters of code.", _too_long),
+    Rule(
+        "too_long",
+        f"More than {LONGEST_CODE:,} characters of code, or {LONGEST_COMMENT:,} of its comment.",
+        _too_long,
+    ),
     Rule("no_comment", f"The comment has fewer than {FEWEST_COMMENT_WORDS} words.", _no_comment),
     Rule("blacklisted_word", f"Holds one of: {', '.join(BLACKLIST)}.", _blacklisted_word),
     Rule("contains_secret", "Looks like a key, a password or a person's e-mail address.", _contains_secret),
@@ -168,7 +175,8 @@ def refused(row: Row, rules: Sequence[Rule]) -> Refusal | None:
 
 def _excerpt(row: Code) -> str:
     """The start of the code, or what stands around a secret, with every secret masked."""
-    text = row.code if _secret(row.code) or not _secret(row.comment) else row.comment
+    code, comment = row.code[:LONGEST_COMMENT], row.comment[:LONGEST_COMMENT]
+    text = code if _secret(code) or not _secret(comment) else comment
     found = _secret(text)
     start = max(0, found.start() - 80) if found else 0
     text = text[start : start + 4 * EXCERPT_LENGTH]

@@ -41,9 +41,15 @@ class ReadingStopped(Exception):
 
 
 class Reading(Generic[_Read]):
-    """What `things` gives, from number `skip` on, as a process of its own reads it. A context: it ends with it."""
+    """What `things` gives, from number `skip` on, as a process of its own reads it. A context: it ends with it.
 
-    def __init__(self, things: Callable[[], Iterable[_Read]], skip: int = 0) -> None:
+    One that gives no sign for `still_s` seconds is ended.
+    """
+
+    def __init__(
+        self, things: Callable[[], Iterable[_Read]], skip: int = 0, still_s: float | None = None
+    ) -> None:
+        self._still_s = STILL_S if still_s is None else still_s
         out, in_ = os.pipe()
         self._from, into = Connection(out, writable=False), Connection(in_, readable=False)
         self._child = Forked(lambda: _read(things, skip, into))
@@ -90,8 +96,8 @@ class Reading(Generic[_Read]):
         if self._is_over:
             return None
         if not self._from.poll(WAIT_S):
-            if time.monotonic() - heard_at > STILL_S:
-                self._end(f"nothing came out of it for {STILL_S:.0f} seconds")
+            if time.monotonic() - heard_at > self._still_s:
+                self._end(f"nothing came out of it for {self._still_s:.0f} seconds")
             return None
         try:
             message = self._from.recv_bytes()
@@ -173,4 +179,5 @@ def _limit_memory() -> None:
     with suppress(OSError, ValueError):  # no Linux, or a lower limit holds already
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + MOST_MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        now, highest = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (most if now == resource.RLIM_INFINITY else now, highest))

@@ -29,7 +29,9 @@ def decoded(raw: bytes, file: str, line: int) -> Any | Refusal:
     except json.JSONDecodeError as error:
         why = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
         return refusal("broken_line", file, line, excerpt, why)
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 100,000 brackets
+    except RecursionError as error:
+        return refusal("broken_line", file, line, excerpt, f"it is nested too deeply ({error})")
+    except ValueError as error:  # a number of 5,000 digits
         return refusal("broken_line", file, line, excerpt, str(error))
 
 

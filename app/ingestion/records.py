@@ -161,7 +161,9 @@ class _Text:
             except json.JSONDecodeError as error:
                 if self.ended:
                     raise self.broken(error.msg.removesuffix(" at"), error.pos) from error
-            except (ValueError, RecursionError) as error:
+            except RecursionError as error:
+                raise self.broken(f"a record is nested too deeply ({error})", self.at) from error
+            except ValueError as error:
                 raise self.broken(str(error), self.at) from error
             else:
                 if self.ended or end < len(self.buffer):  # a number at the very end may go on

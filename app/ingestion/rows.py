@@ -72,6 +72,7 @@ READING_RULES: dict[str, str] = {
     "too_much_unpacked": "The compressed data unpacks to more than an honest file would; the rest is not read.",
     "too_many_empty_lines": "Empty lines follow each other without end; the rest is not read.",
     "unreadable": "Reading it failed in a way that no other rule names; what stands beside it is read.",
+    "hanging_parser": "The parser of its language does not come to an end with this source file.",
     "reading_stopped": "Reading took too long or too much memory and was ended; rows before the place are kept.",
     "third_party_folder": "A folder of other people's packages, whose licence is not that of this source.",
     "test_folder": "A folder of tests; CodeSearchNet leaves tests out too.",
