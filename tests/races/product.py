@@ -6,7 +6,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
@@ -116,7 +116,7 @@ class Product:
             raise
 
     @contextmanager
-    def _nobody_writes(self) -> Iterator[None]:
+    def _nobody_writes(self) -> Generator[None]:
         """All tables can be read and their rows locked, but not changed."""
         names = ", ".join(table.name for table in Base.metadata.sorted_tables if table.name not in UNHELD)
         with self._engine.connect() as holding:
@@ -164,7 +164,7 @@ _COUNTS = text(
 
 
 @contextmanager
-def serving(server_url: str) -> Iterator[Product]:
+def serving(server_url: str) -> Generator[Product]:
     """The whole product with its own sessions, as `breakwater up` starts it, but in this process."""
     server = make_engine(server_url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
@@ -185,7 +185,7 @@ def serving(server_url: str) -> Iterator[Product]:
 
 
 @contextmanager
-def _configured(**values: str) -> Iterator[None]:
+def _configured(**values: str) -> Generator[None]:
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     for cache in CACHES:
@@ -200,7 +200,7 @@ def _configured(**values: str) -> Iterator[None]:
 
 
 @contextmanager
-def _listening() -> Iterator[int]:
+def _listening() -> Generator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(create_app(), log_level="warning", timeout_keep_alive=120)
         server = uvicorn.Server(config)

@@ -6,9 +6,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
-
+from app.accounts.passwords import hash_password
 from app.accounts.tokens import create_token
 from app.discrimination.rubric import as_data
 from app.discrimination.rulebook import SHIPPED, moved
@@ -54,9 +52,6 @@ def _kept(route: str, *, each: bool, everywhere: bool) -> Callable[[Made], Made]
 
 
 PASSWORD = "correct horse battery"
-HASH = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),)).hash(
-    PASSWORD
-)  # no race is about its work
 ROWS = b'{"func_name": "f", "docstring": "Add one to it.", "code": "def f(x):\\n    return x + 1\\n", "language": "python", "repo": "a/b", "path": "p.py", "sha": "1", "url": ""}\n'
 ALPACA = b'{"instruction": "Add one.", "input": "", "output": "x + 1"}\n'
 
@@ -65,7 +60,7 @@ ALPACA = b'{"instruction": "Add one.", "input": "", "output": "x + 1"}\n'
 
 @each("POST /signin")
 def signin(world: World) -> Asked:
-    world.person.password_hash = HASH
+    world.person.password_hash = hash_password(PASSWORD)
     asked = form("/signin", name=world.person.name, password=PASSWORD, csrf_token="ours")
     return asked._replace(headers={**asked.headers, "Cookie": "breakwater_form=ours"})
 
@@ -77,7 +72,7 @@ def signout(world: World) -> Asked:
 
 @once("POST /password")
 def set_password(world: World) -> Asked:
-    world.person.password_hash = HASH
+    world.person.password_hash = hash_password(PASSWORD)
     new = "incorrect horse battery"
     return one_browser(world, form("/password", password=new, again=new, old_password=PASSWORD))
 

@@ -92,9 +92,9 @@ class World:
         query = select(SignIn.csrf_token).where(SignIn.person_id == self.person.id).order_by(SignIn.id)
         return list(zip(cookies, self.session.scalars(query), strict=True))
 
-    def end_reading(self) -> None:
-        """Of the runs that brought the snippets nothing is left to do."""
-        done = update(Run).where(Run.kind == RunKind.INGEST, Run.state == RunState.RUNNING)
+    def end_runs(self) -> None:
+        """Nothing is left to do of what made the material; whoever looks for ended runs finds none."""
+        done = update(Run).where(Run.state == RunState.RUNNING)
         self.session.execute(done.values(state=RunState.COMPLETED))
 
     # --- people ---
