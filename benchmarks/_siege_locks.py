@@ -5,7 +5,6 @@ import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 
-import httpx2
 import psutil
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -40,11 +39,7 @@ async def a_frozen_worker(scene: Scene, tally: Tally, until: float) -> None:
 
 def _beside_held_rows(scene: Scene, tally: Tally, until: float) -> None:
     """Ten leased items, the run beside it and the sweeper's lock are held by a session that does nothing more."""
-    try:
-        other, run = generate(scene.product, PROJECT, ITEMS), generate(scene.product, PROJECT, ITEMS)
-    except (httpx2.HTTPError, AssertionError) as error:
-        tally.add(type(error).__name__)
-        return
+    other, run = generate(scene.product, PROJECT, ITEMS), generate(scene.product, PROJECT, ITEMS)
     with _holding(scene, run, other) as held:
         tally.add(f"held {len(held)}")
         _watch(scene, tally, run, held, until)
@@ -74,11 +69,7 @@ def _holding(scene: Scene, run: int, other: int) -> Generator[list[int]]:
 
 def _beside_a_frozen_worker(scene: Scene, tally: Tally, until: float) -> None:
     """One of the processes that ask models stands still, with everything it holds."""
-    try:
-        run = generate(scene.product, PROJECT, ITEMS)
-    except (httpx2.HTTPError, AssertionError) as error:
-        tally.add(type(error).__name__)
-        return
+    run = generate(scene.product, PROJECT, ITEMS)
     with ExitStack() as frozen:
         _await_leases(scene, run)
         stopped = llm_processes(scene.product)[1][-1]
