@@ -7,7 +7,8 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import cache
 from itertools import cycle, repeat
 
 from sqlalchemy import text
@@ -38,6 +39,15 @@ LISTS = (
 PAGES = ("/", "/instances", "/runs", "/sources", "/sources/snippets", "/selections", "/audits", "/releases")
 
 
+async def rounds(until: float) -> AsyncIterator[int]:
+    """Numbers from one on until the time is over: one at least, also on a machine that was busy otherwise."""
+    number = 1
+    yield number
+    while time.monotonic() < until:
+        number += 1
+        yield number
+
+
 async def _burst(scene: Scene, tally: Tally, sent: Iterable[bytes]) -> None:
     """All at once."""
     tally.add(*await asyncio.gather(*(ask(scene.address, one) for one in sent)))
@@ -48,14 +58,14 @@ async def _burst(scene: Scene, tally: Tally, sent: Iterable[bytes]) -> None:
 
 async def one_token(scene: Scene, tally: Tally, until: float) -> None:
     sent = message("GET", "/api/v1/me", scene.attacker.bearer)
-    while time.monotonic() < until:
+    async for _ in rounds(until):
         await asyncio.to_thread(scene.stamp, scene.attacker, age_s=STALE_S)
         await _burst(scene, tally, repeat(sent, 45))
 
 
 async def one_browser(scene: Scene, tally: Tally, until: float) -> None:
     sent = message("GET", "/", scene.attacker.browser)
-    while time.monotonic() < until:
+    async for _ in rounds(until):
         await asyncio.to_thread(scene.stamp, scene.attacker, age_s=STALE_S)
         await _burst(scene, tally, repeat(sent, 60))
 
@@ -72,7 +82,7 @@ async def event_streams(scene: Scene, tally: Tally, until: float) -> None:
 
 async def bogus_cookies(scene: Scene, tally: Tally, until: float) -> None:
     sent = message("GET", "/signin", BOGUS_COOKIE)
-    while time.monotonic() < until:
+    async for _ in rounds(until):
         await _burst(scene, tally, repeat(sent, 150))
 
 
@@ -86,16 +96,14 @@ async def other_doors(scene: Scene, tally: Tally, until: float) -> None:
         message("POST", f"{API}/generations", BOGUS_TOKEN | JSON, b"{}"),
         message("GET", "/api/v1/openapi.json"),
     ]
-    for sent in cycle(doors):
-        if time.monotonic() >= until:
-            return
-        await _burst(scene, tally, repeat(sent, 150))
+    async for number in rounds(until):
+        await _burst(scene, tally, repeat(doors[number % len(doors)], 150))
 
 
 async def sign_ins(scene: Scene, tally: Tally, until: float) -> None:
     """40 people whom nobody knows, at once (M6): a password's hash takes 64 MB while it is computed."""
     cookie = {"Cookie": f"{ANONYMOUS_COOKIE}=siege"} | FORM
-    while time.monotonic() < until:
+    async for _ in rounds(until):
         await asyncio.to_thread(scene.forget_sign_ins)
         bodies = (f"{CSRF_FIELD}=siege&name=nobody{number}&password=siege-siege" for number in range(40))
         await _burst(scene, tally, [message("POST", "/signin", cookie, body.encode()) for body in bodies])
@@ -227,13 +235,20 @@ async def odd_cursors(scene: Scene, tally: Tally, until: float) -> None:
     await asyncio.gather(*(send() for _ in range(4)))
 
 
+@cache
+def _many_keys() -> bytes:
+    return json.dumps({f"key{number}": 1 for number in range(500_000)}, separators=(",", ":")).encode()
+
+
+def prepare_keys(scene: Scene) -> None:
+    _many_keys()
+
+
 async def unknown_keys(scene: Scene, tally: Tally, until: float) -> None:
     """6 MB of JSON with 500,000 keys that nobody asked for, twice at once at either address."""
-    body = json.dumps({f"k{number}": 1 for number in range(500_000)}, separators=(",", ":")).encode()
-    sent = [
-        message("POST", f"{API}/{name}", JSON | scene.admin.bearer, body) for name in ("audits", "releases")
-    ]
-    while time.monotonic() < until:
+    head = JSON | scene.admin.bearer
+    sent = [message("POST", f"{API}/{name}", head, _many_keys()) for name in ("audits", "releases")]
+    async for _ in rounds(until):
         await _burst(scene, tally, sent * 2)
 
 
@@ -244,9 +259,7 @@ async def double_submits(scene: Scene, tally: Tally, until: float) -> None:
     """12 at once of each; nobody else has anything to do with it, so a 503 is a lie."""
     form = FORM | scene.admin.browser
     csrf = f"{CSRF_FIELD}={scene.admin.csrf}"
-    number = 0
-    while time.monotonic() < until:
-        number += 1
+    async for number in rounds(until):
         await asyncio.to_thread(_forget_languages, scene)
         release = {"name": f"siege-{number}", "gates": {"unknown_license": "admit"}}
         project = json.dumps({"name": f"Siege {number}"}).encode()

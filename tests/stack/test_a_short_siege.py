@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.siege import Suffered, load_named, measure, share
+from benchmarks._siege_report import Suffered, share
+from benchmarks.siege import load_named, measure
 
 pytestmark = pytest.mark.stack
 
