@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,8 @@ token = typer.Typer(no_args_is_help=True, help="Tokens for scripts.")
 cli.add_typer(user, name="user")
 cli.add_typer(token, name="token")
 
+_MOST_MEMORY_TO_VERIFY = 4 * 1024**3  # bytes: a release that anybody wrote may ask for more
+
 ProjectSlug = Annotated[str, typer.Argument(metavar="PROJECT", help="the project's slug")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one machine-readable result")]
 
@@ -40,6 +43,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one machine-readable
 def main() -> None:
     """Run a command: exit status 0 done, 1 failed with a clear message, 2 wrong usage."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # names of files are bytes, whatever a terminal takes
     try:
         configure_logging(settings().log_format)
         cli()
@@ -47,8 +55,15 @@ def main() -> None:
         _fail("; ".join(f"{'.'.join(map(str, one['loc'])).upper()} {one['msg']}" for one in error.errors()))
     except (DomainError, OSError) as error:
         _fail(str(error))
+    except UnicodeEncodeError as error:
+        _fail(f"{on_one_line(str(error.object)[:200])} is not UTF-8")
     except OperationalError as error:
         _fail(f"the database does not answer: {error.orig}")
+
+
+def on_one_line(text: str) -> str:
+    """What a file says, without signs that would move or recolour the terminal."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:10_000])
 
 
 def _fail(message: str) -> None:
@@ -443,14 +458,16 @@ def verify(
     """Recompute a release's hashes and certificate from the files alone; exit status 1 names each problem."""
     from app.export.report import paragraph, record
     from app.export.verify import verify as check
+    from app.forked import limit_memory
 
+    limit_memory(_MOST_MEMORY_TO_VERIFY)
     verified = check(folder)
     if as_json:
         print(json.dumps(record(verified)))
     else:
-        print(paragraph(verified))
+        print(on_one_line(paragraph(verified)))
         for problem in verified.problems:
-            print(f"* {problem}")
+            print(f"* {on_one_line(problem)}")
     if verified.problems:
         raise typer.Exit(1)
 
