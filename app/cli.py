@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,8 @@ token = typer.Typer(no_args_is_help=True, help="Tokens for scripts.")
 cli.add_typer(user, name="user")
 cli.add_typer(token, name="token")
 
+_MOST_MEMORY_TO_VERIFY = 4 * 1024**3  # bytes: a release that anybody wrote may ask for more
+
 ProjectSlug = Annotated[str, typer.Argument(metavar="PROJECT", help="the project's slug")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one machine-readable result")]
 
@@ -44,6 +47,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one machine-readable
 def main() -> None:
     """Run a command: exit status 0 done, 1 failed with a clear message, 2 wrong usage."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # names of files are bytes, whatever a terminal takes
     try:
         configure_logging(settings().log_format)
         cli()
@@ -53,6 +61,8 @@ def main() -> None:
         _fail(f"the settings cannot be read: {error}")
     except (DomainError, OSError) as error:
         _fail(str(error))
+    except UnicodeEncodeError as error:
+        _fail(f"{on_one_line(str(error.object)[:200])} is not UTF-8")
     except (SQLAlchemyError, RedisError) as error:
         fault = server_fault(error)
         if fault is None:
@@ -71,6 +81,11 @@ def _wrong_setting(error: ErrorDetails) -> str:
     return (
         f"{name}: {message}" if is_secret else f"{name}: {message}, and it is {str(error['input'])[:100]!r}"
     )
+
+
+def on_one_line(text: str) -> str:
+    """What a file says, without signs that would move or recolour the terminal."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:10_000])
 
 
 def _fail(message: str) -> None:
@@ -465,14 +480,16 @@ def verify(
     """Recompute a release's hashes and certificate from the files alone; exit status 1 names each problem."""
     from app.export.report import paragraph, record
     from app.export.verify import verify as check
+    from app.forked import limit_memory
 
+    limit_memory(_MOST_MEMORY_TO_VERIFY)
     verified = check(folder)
     if as_json:
         print(json.dumps(record(verified)))
     else:
-        print(paragraph(verified))
+        print(on_one_line(paragraph(verified)))
         for problem in verified.problems:
-            print(f"* {problem}")
+            print(f"* {on_one_line(problem)}")
     if verified.problems:
         raise typer.Exit(1)
 

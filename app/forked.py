@@ -6,11 +6,14 @@ forked it, so that nothing goes on that nobody waits for.
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 _SHORTEST_LOOK_S, _LONGEST_LOOK_S = 0.001, 0.05
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -54,6 +57,19 @@ class Forked:
             os.kill(self.pid, signal.SIGKILL)
             while self.wait(1) is None:
                 pass
+
+
+def limit_memory(more: int) -> None:
+    """Let this process take at most `more` bytes of address space beyond what it has; a lower limit stays.
+
+    What asks for more gets a MemoryError, or is ended where C takes no notice.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError, ValueError):  # no Linux
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        now, highest = resource.getrlimit(resource.RLIMIT_AS)
+        if now == resource.RLIM_INFINITY:
+            resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, highest))
 
 
 def _be(work: Callable[[], None], parent: int) -> None:

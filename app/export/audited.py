@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput
-from app.export.formats import CERTIFICATE
+from app.export.quoting import ACCEPT, EDIT, UNDRAWN
 from app.guarantee.certificate import Change, Facts, Read, Said, certificate
 from app.guarantee.labels import Labelled
 from app.guarantee.lot import Frozen, content_hash
@@ -22,22 +22,7 @@ from app.storage.lots import LotRowNow, lot_rows, lots_before
 from app.storage.rows import Chosen, admitted_rows, candidates_of
 from app.storage.tables import Audit, LabelChange, Project
 
-ACCEPT, EDIT, UNDRAWN = "accept", "edit", "undrawn"
 WITHDRAWN = "withdrawn"
-
-_QUOTED = (
-    "audit_id",
-    "claim",
-    "second_line",
-    "max_defect_rate",
-    "alpha",
-    "first",
-    "certified_at",
-    "upper_bound",
-    "rows_released",
-    "sha256",
-)
-"""What a manifest repeats of its certificate."""
 
 
 class Audited(NamedTuple):
@@ -121,32 +106,6 @@ def audited(session: Session, project: Project, audit: Audit) -> Audited:
         lot=[_frozen(row) for row in rows],
         certificate=made,
     )
-
-
-def quoted(made: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a certificate, for the manifest."""
-    return {name: made[name] for name in _QUOTED}
-
-
-def summary(found: Audited) -> dict[str, Any]:
-    """What the manifest says of the audit beside its certificate."""
-    made = found.certificate
-    said = [one for row in (*made["draws"], *made["census"]["readings"]) for one in row["readings"]]
-    decided = list(found.decisions.values())
-    return {
-        "id": made["audit_id"],
-        "file": CERTIFICATE,
-        "frozen_at": made["frozen_at"],
-        "rows_frozen": made["lot"]["rows"],
-        "draws": made["draws_counted"],
-        "readers": len({one["reader"] for one in said}),
-        "readings": len(said),
-        "accepted": decided.count(ACCEPT),
-        "corrected": decided.count(EDIT),
-        "undrawn": decided.count(UNDRAWN),
-        "removed": len(made["removed"]),
-        "miss_rate_limit": made["readers"]["miss_rate_limit"],
-    }
 
 
 def _facts(

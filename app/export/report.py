@@ -22,6 +22,11 @@ def paragraph(verified: Verified) -> str:
         f"other format made from the same rows, and the release hash {about['sha256'][:12]} follows from them."
     ]
     if verified.certificate is None:
+        if "self_sha256" not in about:
+            words.append(
+                "A version before 2026-11-26 wrote it: its manifest has no hash of its own, so a change of what "
+                "only the manifest says (filters, gates, funnel) would not be seen."
+            )
         words.append("It is not audited: nothing is claimed about the share of defects.")
     else:
         words += _of_the_claim(verified.certificate)

@@ -13,7 +13,7 @@ from app.engine.runs import count_rows, open_run
 from app.errors import Conflict, NotFound
 from app.export import queries
 from app.export.asking import AUDITED, Wanted, checked
-from app.export.audited import Audited, audited, certified_audit, quoted, summary
+from app.export.audited import Audited, audited, certified_audit
 from app.export.card import card
 from app.export.formats import (
     CARD,
@@ -23,6 +23,7 @@ from app.export.formats import (
     file_name,
     parsed_file_name,
 )
+from app.export.quoting import quoted, summary
 from app.export.split import Placed, assign
 from app.export.writing import (
     CodeoceanWriter,
@@ -232,7 +233,8 @@ def _write_description(
         "funnel": queries.funnel(session, project.id, len(content.chosen)),
     }
     if content.audited is not None:
-        manifest |= {"audit": summary(content.audited), "certificate": quoted(content.audited.certificate)}
+        made = content.audited.certificate
+        manifest |= {"audit": summary(made, content.audited.decisions.values()), "certificate": quoted(made)}
         manifest["files"] += [
             _as_dict(file) for file in write_audit(folder, content.audited.lot, content.audited.certificate)
         ]

@@ -20,24 +20,37 @@ from app.guarantee.certificate import (
 )
 from app.guarantee.labels import ADJUDICATED, DISAGREEMENT, FOUND_LATER
 from app.guarantee.lot import Frozen, content_hash, read_twice
+from app.guarantee.stated import what_is_odd
 from app.pipeline import Census, Part
 
-_NOT_ITS_SHAPE = (DomainError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
+_NOT_ITS_SHAPE = (
+    DomainError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 def problems(
     found: Certificate, lot: Sequence[Frozen], release_rows: Iterable[Mapping[str, Any]]
 ) -> list[str]:
     """Everything that is wrong, a sentence each; empty for the certificate of this lot and these codeocean rows."""
+    if (odd := what_is_odd(found)) is not None:
+        return [f"the certificate cannot be read: {odd}"]
     try:
         facts = facts_in(found, lot)
         rebuilt = certificate(facts)
+        wrong = list(differences(found, rebuilt))
+        if rebuilt["certified_at"] is None:
+            wrong.append(rebuilt["claim"])
+        wrong += [*_of_the_lot(facts), *_of_the_labels(facts)]
+        return [*wrong, *_of_the_rows(rebuilt, lot, release_rows)]
     except _NOT_ITS_SHAPE as error:
         return [f"the certificate cannot be read: {type(error).__name__} {error}"]
-    wrong = list(differences(found, rebuilt))
-    if rebuilt["certified_at"] is None:
-        wrong.append(rebuilt["claim"])
-    return [*wrong, *_of_the_lot(facts), *_of_the_labels(facts), *_of_the_rows(rebuilt, lot, release_rows)]
 
 
 def differences(found: Any, rebuilt: Any, name: str = "") -> Iterator[str]:

@@ -8,17 +8,15 @@ import gc
 import io
 import os
 import pickle
-import resource
 import sys
 import time
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import suppress
 from itertools import pairwise
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from app.forked import Forked
+from app.forked import Forked, limit_memory
 from app.ingestion.rows import printable
 
 MOST_MEMORY = 1024**3  # bytes, beyond what the process that asks has
@@ -136,7 +134,7 @@ def _unpacked(piece: bytes) -> list[Any]:
 def _read(things: Callable[[], Iterable[object]], skip: int, into: _Pipe) -> None:
     gc.freeze()  # nothing of the parent's may be let go here: its files are closed, and their numbers used again
     _close_all_but((2, into.fileno()))
-    _limit_memory()
+    limit_memory(MOST_MEMORY)
     why: str | None = None
     is_whole = False
     try:
@@ -172,12 +170,3 @@ def _close_all_but(kept: Collection[int]) -> None:
     marks = sorted({-1, *kept, _HIGHEST_FILE})
     for below, above in pairwise(marks):
         os.closerange(below + 1, above)
-
-
-def _limit_memory() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError, ValueError):  # no Linux, or a lower limit holds already
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + MOST_MEMORY
-        now, highest = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (most if now == resource.RLIM_INFINITY else now, highest))

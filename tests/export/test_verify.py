@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from app.export.formats import (
     PARQUET,
     file_name,
 )
+from app.export.quoting import quoted, summary
 from app.export.report import paragraph
 from app.export.verify import verify
 from app.export.writing import (
@@ -27,6 +29,7 @@ from app.export.writing import (
     derive,
     described,
     release_hash,
+    rows_of,
     sealed,
     write_audit,
     write_json,
@@ -49,7 +52,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = certificate(audit.facts)
     write_rows(folder, audit.released())
     write_audit(folder, audit.lot, made)
-    describe(folder, "audited", certificate={"claim": made["claim"], "sha256": made["sha256"]})
+    describe(folder, "audited")
     return folder
 
 
@@ -103,9 +106,22 @@ def describe(folder: Path, basis: str, **more: Any) -> None:
         "splits": rows,
         "files": [one._asdict() for one in files],
         "sha256": release_hash(folder, list(SPLITS)),
-        "gates": {"secrets": "not checked"},
+        "audit": "not audited",
+        "gates": {
+            "secrets": "not checked",
+            "exact_duplicate": {"mode": "block", "found": 2, "removed": 1},
+        },
+        "funnel": {"snippets": 19, "picked": 18, "instances": 9, "accepted": 5, "waiting": 4}
+        | {"released": sum(rows.values())},
         **more,
     }
+    if basis == "audited":
+        with suppress(ValueError, TypeError):  # a test broke it
+            made = json.loads((folder / CERTIFICATE).read_text())
+            decisions = [
+                row["decision"] for split in SPLITS for row in rows_of(folder / file_name(CODEOCEAN, split))
+            ]
+            manifest |= {"audit": summary(made, decisions), "certificate": quoted(made)}
     write_json(folder / MANIFEST, sealed(manifest))
 
 
