@@ -14,7 +14,7 @@ from app.engine.sweep import sweep
 from app.queue import DRAIN, JOB, QUEUES
 from app.runtime.watchdog import watch
 from app.runtime.wiring import make_drain, process, serve_job
-from app.storage.database import session_factory
+from app.storage.database import SWEEPER, session_factory
 from workers.celery_app import app
 
 _SLICE_S = 60
@@ -74,6 +74,8 @@ def do_jobs() -> None:
 
 @app.task(name="workers.sweep")
 def sweep_once() -> None:
-    with session_factory().begin() as session:
+    sessions = session_factory(SWEEPER)
+    with sessions.begin() as session:
         sweep(session)
+    with sessions.begin() as session:
         forget_expired_sessions(session)
