@@ -199,23 +199,23 @@ def _contenders(session: Session, stages: Collection[Stage]) -> list[Contender]:
 
 def _lanes_by_model(session: Session, besides: Collection[int]) -> Iterator[_Lane]:
     """What each run has to do, by the model that it asks."""
-    stages = [stages_of(role) for role in ModelRole]
-    has_due = [_has_due(of_role) for of_role in stages]
+    of_roles = [stages_of(role) for role in ModelRole]
+    has_due = [_has_due(stages) for stages in of_roles]
     going = session.execute(
-        select(Run.id, Run.priority, Run.params, *has_due, *map(_in_flight, stages)).where(
+        select(Run.id, Run.priority, Run.params, *has_due, *map(_in_flight, of_roles)).where(
             Run.state.in_(_GOING), Run.id.not_in(besides), or_(*has_due)
         )
     )
-    for run_id, priority, params, *counted in going:
-        due, flying = counted[: len(stages)], counted[len(stages) :]
-        weight = WEIGHT_OF_PRIORITY[Priority(priority)]
-        models = [model_of(of_role[0], params) for of_role in stages]
-        for model in sorted(set(models)):
-            roles = [place for place, one in enumerate(models) if one == model]
-            if any(due[place] for place in roles):
-                of_model = tuple(stage for place in roles for stage in stages[place])
-                contender = Contender(run_id, weight, sum(flying[place] for place in roles))
-                yield _Lane(model, of_model, contender)
+    for run in going:
+        run_id, priority, params = run[0], run[1], run[2]
+        parts = list(zip(of_roles, run[3 : 3 + len(of_roles)], run[3 + len(of_roles) :], strict=True))
+        for model in sorted({model_of(stages[0], params) for stages in of_roles}):
+            mine = [part for part in parts if model_of(part[0][0], params) == model]
+            if any(is_due for _, is_due, _ in mine):
+                stages = tuple(stage for of_role, *_ in mine for stage in of_role)
+                weight = WEIGHT_OF_PRIORITY[Priority(priority)]
+                flying = sum(in_flight for *_, in_flight in mine)
+                yield _Lane(model, stages, Contender(run_id, weight, flying))
 
 
 def _has_due(stages: Collection[Stage]) -> ColumnElement[bool]:
