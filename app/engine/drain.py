@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -149,7 +150,8 @@ class Drain:
                 while self._turn_until_quiet():
                     pass
             except Exception as fault:  # noqa: BLE001 - what it holds stays in hand, and it begins anew
-                _log.critical("drain_fault", in_hand=len(self._flights), exc_info=fault)
+                with suppress(OSError):  # a full disk, for instance, takes no log either
+                    _log.critical("drain_fault", in_hand=len(self._flights), exc_info=fault)
                 time.sleep(_FAULT_PAUSES_S[0])
             else:
                 return

@@ -75,7 +75,7 @@ class OpenAIClient:
         await self._sdk.close()
 
 
-class _TooLong(httpx2.StreamError):
+class _TooLong(httpx2.ReadError):
     """An answer that goes on beyond what is read of one."""
 
 

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
+from structlog.testing import capture_logs
 
 from app.engine import sweep as sweeping
 from app.engine.drain import Drain
@@ -46,6 +47,13 @@ class OneOdd:
         return self._odd
 
     async def close(self) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_kept_and_not_printed() -> Iterator[None]:
+    """Where nobody has said how, each traceback is painted for seconds."""
+    with capture_logs():
+        yield
 
 
 def too_many(retry_after: float) -> ProviderError:
