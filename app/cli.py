@@ -28,7 +28,7 @@ from app.runtime.follow import follow
 from app.runtime.instance import running_instance
 from app.runtime.logs import configure_logging
 from app.settings import settings
-from app.storage.database import session_factory
+from app.storage.database import COMMAND, session_factory
 from app.storage.faults import server_fault
 from app.storage.tables import Project, Run
 
@@ -191,7 +191,7 @@ def demo() -> None:
     """Load the demo project; `up` does this in the background."""
     from app.runtime.demo import load_demo
 
-    load_demo(session_factory())
+    load_demo(session_factory(COMMAND))
 
 
 # --- people and tokens ------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def add_user(
     from app.accounts.service import add_person
 
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    with running_instance(), session_factory().begin() as session:
+    with running_instance(), session_factory(COMMAND).begin() as session:
         project_id = _project(session, project).id if project else None
         added = add_person(session, None, name, role, project_id=project_id, password=password)
         print(f"added {added.person.name}")
@@ -227,7 +227,7 @@ def create_token(
     from app.accounts.service import person_named
     from app.accounts.tokens import create_token as create
 
-    with running_instance(), session_factory().begin() as session:
+    with running_instance(), session_factory(COMMAND).begin() as session:
         person = person_named(session, user)
         if person is None:
             raise NotFound(f"there is nobody called {user}")
@@ -355,7 +355,7 @@ def audit(
     from app.runtime.home import Home
 
     wanted = Wanted(max_defect_rate, alpha, census=census, attempts=attempts)
-    with running_instance(), session_factory().begin() as session:
+    with running_instance(), session_factory(COMMAND).begin() as session:
         there = _project(session, project)
         frozen = freeze_lot(session, there, wanted, None)
         shape = shape_of(session, there, frozen).model_dump(mode="json")
@@ -391,7 +391,7 @@ def reparse(
     with running_instance(with_workers=apply) as watched:
         after: int | None = 0
         while after is not None:
-            with session_factory().begin() as session:
+            with session_factory(COMMAND).begin() as session:
                 there = _project(session, project)
                 found = (
                     service.reparse(session, there.id, run, REREADERS, after, None)[0]
@@ -400,7 +400,7 @@ def reparse(
                 )
             counts.update(found.counts)
             after = found.following
-        ended = follow(session_factory(), run, watched) if apply else None
+        ended = follow(session_factory(COMMAND), run, watched) if apply else None
     if as_json:
         shown = shape_of(*ended).model_dump(mode="json") if ended else None
         print(json.dumps(dict(counts) | {"run": shown}))
@@ -447,7 +447,7 @@ def export(
 
     if format not in FORMATS:
         raise typer.BadParameter(f"{format} is none of {', '.join(FORMATS)}", param_hint="--format")
-    with running_instance(), session_factory().begin() as session:
+    with running_instance(), session_factory(COMMAND).begin() as session:
         there = _project(session, project)
         name = queries.latest_release(session, there.id).name if release == "latest" else release
         splits: dict[str, int] = manifest_of(session, there, name)["splits"]
@@ -499,9 +499,9 @@ def _work(starts: Sequence[Callable[[Session], Run]], *, as_json: bool) -> None:
     ended: list[SeenRun] = []
     with running_instance(with_workers=True) as watched:
         for start in starts:
-            with session_factory().begin() as session:
+            with session_factory(COMMAND).begin() as session:
                 run_id = start(session).id
-            ended.append(follow(session_factory(), run_id, watched))
+            ended.append(follow(session_factory(COMMAND), run_id, watched))
             if ended[-1].run.state != RunState.COMPLETED:
                 break
     if as_json:

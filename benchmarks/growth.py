@@ -206,9 +206,7 @@ def _steps(first: float) -> Sequence[int]:
 
 
 def _ratio(target: Target, hostile: Hostile, length: int, repeats: int) -> float:
-    times = [
-        min(_seconds(target, hostile, size) for _ in range(repeats)) for size in (length, length // 2)
-    ]
+    times = [min(_seconds(target, hostile, size) for _ in range(repeats)) for size in (length, length // 2)]
     return times[0] / max(times[1], 1e-6)
 
 

@@ -32,6 +32,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from tests.odd_replies import ODD, odd_answer
+
 ERRORS = ("500", "503", "429", "429 with Retry-After", "reset", "cut JSON", "200 with an error")
 """Faults that are drawn unless `error_kinds` names others. On request only: `reset before`, `slow`, `400`, and
 those after which no call can succeed (`401`, `404`, `insufficient_quota`)."""
@@ -94,6 +96,7 @@ class Behaviour(Counts):
     drip_s: float = field(default=0.5, kw_only=True)  # between its bytes
     requests_per_minute: int = field(default=0, kw_only=True)  # in any 60 s; 0: no limit
     seed: int = field(default=0, kw_only=True)
+    modes: dict[str, str] = field(default_factory=dict, kw_only=True)  # model -> see `tests.odd_replies`
     storm_until: float = field(default=0.0, kw_only=True)  # by the monotonic clock
     storm_retry_after_s: float | None = field(default=None, kw_only=True)
     admitted: deque[float] = field(default_factory=deque, kw_only=True)  # the calls of the last minute
@@ -125,6 +128,8 @@ class _Plan(NamedTuple):
 
 
 def _plan(behaviour: Behaviour, body: dict[str, Any], key: str, draw: random.Random) -> _Plan:
+    if (mode := behaviour.modes.get(body["model"])) is not None:
+        return _Plan(mode)
     if refused := _refused_at_the_door(behaviour, body["model"], key):
         return refused
     luck = draw.random()
@@ -240,6 +245,9 @@ class _Connection(asyncio.Protocol):
         if plan.kind == "slow" and not self._drip(started):
             self._loop.call_later(self._behaviour.drip_s, self._answer, body, plan, draw, started)
             return
+        if plan.kind in ODD:
+            self._answer_oddly(body, plan, draw, started)
+            return
         if plan.is_reply:
             self._count_reply(body, plan.kind)
             self._transport.write(_json(_completion(body, plan.kind, draw, self._behaviour.verdict_no)))
@@ -247,7 +255,30 @@ class _Connection(asyncio.Protocol):
             self._break_off(plan.kind)
         else:
             self._transport.write(_error(plan))
-        self._count(plan.kind, started)
+        self._done(plan.kind, started)
+
+    def _answer_oddly(self, body: dict[str, Any], plan: _Plan, draw: random.Random, started: float) -> None:
+        reply = _completion(body, "fine", draw, self._behaviour.verdict_no)
+        status, answer, headers = odd_answer(plan.kind, reply, body)
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        raw = _http(status, answer, more)
+        if ODD[plan.kind].drips:
+            head = raw.index(b"\r\n\r\n") + 4
+            self._transport.write(raw[:head])
+            self._drop_by_drop(raw[head:], plan.kind, started)
+            return
+        self._transport.write(raw)
+        self._done(plan.kind, started)
+
+    def _drop_by_drop(self, rest: bytes, kind: str, started: float) -> None:
+        if self._transport.is_closing() or not rest:
+            self._done(kind, started)
+            return
+        self._transport.write(rest[:1])
+        self._loop.call_later(self._behaviour.drip_s, self._drop_by_drop, rest[1:], kind, started)
+
+    def _done(self, kind: str, started: float) -> None:
+        self._count(kind, started)
         self._is_busy = False
         self._read()
 

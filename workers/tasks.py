@@ -18,7 +18,7 @@ from app.queue import DRAIN, JOB, QUEUES
 from app.runtime.watchdog import watch
 from app.runtime.wiring import make_drain, process, serve_job
 from app.settings import settings
-from app.storage.database import make_engine, session_factory
+from app.storage.database import SWEEPER, make_engine, session_factory
 from app.storage.migrations import why_other_tables
 from workers.celery_app import app
 
@@ -92,6 +92,8 @@ def do_jobs() -> None:
 
 @app.task(name="workers.sweep")
 def sweep_once() -> None:
-    with session_factory().begin() as session:
+    sessions = session_factory(SWEEPER)
+    with sessions.begin() as session:
         sweep(session)
+    with sessions.begin() as session:
         forget_expired_sessions(session)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
-
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 
 

@@ -1,6 +1,7 @@
-"""From due items to questions: claimed, prepared, answered without a call where that can be, paid for in advance.
+"""From claimed items to questions: prepared, answered without a call where that can be, paid for in advance.
 
-One transaction a group; what it returns may be sent once it is committed.
+One transaction a group; what it returns may be sent once it is committed. The claim is a transaction of its own
+before it: what cannot be prepared is known by name then, and the process that dies of it has said what it held.
 """
 
 from collections.abc import Sequence
@@ -22,25 +23,17 @@ from app.engine.calls import (
 )
 from app.engine.closing import Closing, close, fail, put_back
 from app.engine.handlers import Handlers
-from app.engine.items import claim
+from app.engine.items import lock_held
 from app.engine.money import Rates, rates_of, reserve
 from app.engine.recording import record
+from app.engine.roles import model_of
 from app.engine.runs import ASKS_NOTHING, hold_run, mark_started, tell
 from app.errors import DomainError
-from app.pipeline import MODEL_STAGES, Stage
+from app.pipeline import MODEL_STAGES
 from app.prompting.prompt import Answered, Prompt
 from app.prompting.repeating import again
 from app.storage.tables import Call, Run, WorkItem
 
-_MODEL_OF = {
-    Stage.GENERATE: "generator",
-    Stage.DISCRIMINATE: "discriminator",
-    Stage.CORRECT: "generator",
-    Stage.CONFIRM: "discriminator",
-    Stage.REPLAY: "discriminator",
-    Stage.TRY_PROMPT: "generator",
-    Stage.TRY_JUDGE: "discriminator",
-}
 _BUDGET_WAIT_S = 1.0  # while calls in flight may give some of their reservations back
 
 
@@ -62,16 +55,19 @@ class _Question(NamedTuple):
 
 
 class TakenOff(NamedTuple):
-    claimed: int
-    run_ids: set[int]
+    """`busy`: items that are ours and that somebody else has locked at the moment; nothing was done for them."""
+
     departures: list[Departure]
+    busy: list[WorkItem]
 
 
-def take_off(session: Session, handlers: Handlers, owner: str, room: int) -> TakenOff:
-    """Claim up to `room` items and open the calls that they need."""
-    items = claim(session, MODEL_STAGES, room, owner)
+def take_off(session: Session, handlers: Handlers, items: Sequence[WorkItem]) -> TakenOff:
+    """Open the calls that claimed `items` need. Those that are no longer ours are left out."""
+    held = lock_held(session, items)
+    busy = [item for item in items if item.id in held.busy]
+    items = [item for item in items if item.id in held.locked]
     if not items:
-        return TakenOff(0, set(), [])
+        return TakenOff([], busy)
     closings: list[Closing] = []
     answered = _read_again(session, [item for item in items if item.reparse], closings)
     prepared, prompts = _prepare(session, handlers, [item for item in items if not item.reparse], closings)
@@ -93,7 +89,18 @@ def take_off(session: Session, handlers: Handlers, owner: str, room: int) -> Tak
     run_ids = {item.run_id for item in items}
     mark_started(session, run_ids)
     tell(session, run_ids)
-    return TakenOff(len(items), run_ids, departures)
+    return TakenOff(departures, busy)
+
+
+def not_prepared(session: Session, item: WorkItem, why: str) -> None:
+    """An item whose preparation failed in a way that nobody foresaw ends as an error."""
+    close(session, [fail(item, "not_prepared", why)])
+    tell(session, [item.run_id])
+
+
+def hand_back(session: Session, items: Sequence[WorkItem], seconds: float, why: tuple[str, str]) -> None:
+    """Items for which nothing could be done now, due again after `seconds`."""
+    close(session, [put_back(item, seconds=seconds, refund=True, why=why) for item in items])
 
 
 def _read_again(
@@ -142,7 +149,7 @@ def _questions(session: Session, prompts: Sequence[tuple[WorkItem, Prompt]]) -> 
     questions: list[_Question] = []
     for item, prompt in prompts:
         params, has_budget, may_ask = runs[item.run_id]
-        model = str(params[_MODEL_OF[Stage(item.stage)]])
+        model = model_of(item.stage, params)
         hashed = request_hash(prompt, model)
         questions.append(_Question(item, prompt, model, hashed, has_budget, may_ask))
     return questions

@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -13,6 +13,7 @@ from app.engine.money import Rate, most_it_can_cost, settle, what_it_cost
 from app.llm.client import ProviderError
 from app.pipeline import OFFLINE, ItemState
 from app.prompting.prompt import Answered, Prompt, Reply
+from app.prompting.storable import storable, tokens
 from app.storage.tables import Call, CallTally, RunEvent, WorkItem
 
 
@@ -77,18 +78,26 @@ def last_replies(session: Session, items: Sequence[WorkItem]) -> dict[int, Call]
     return {call.item_id: call for call in calls}
 
 
-def lock_open_calls(session: Session, call_ids: Collection[int]) -> Sequence[Call]:
-    """Those of `call_ids` whose reply was not kept yet, locked.
+class OpenCalls(NamedTuple):
+    """Calls whose reply was not kept yet: locked by this transaction, and the ids that somebody else has locked."""
+
+    locked: Sequence[Call]
+    busy: set[int]
+
+
+def lock_open_calls(session: Session, call_ids: Collection[int]) -> OpenCalls:
+    """Those of `call_ids` whose reply was not kept yet.
 
     A sweeper may have found one lost before its reply came: it is `unknown` then, and can still be closed.
     """
-    statement = (
-        select(Call)
-        .where(Call.id.in_(call_ids), Call.state.in_(("sent", "unknown")))
-        .order_by(Call.id)
-        .with_for_update(key_share=True)
-    )
-    return session.scalars(statement).all()
+    is_open = (Call.id.in_(call_ids), Call.state.in_(("sent", "unknown")))
+    locked = session.scalars(
+        select(Call).where(*is_open).order_by(Call.id).with_for_update(key_share=True, skip_locked=True)
+    ).all()
+    if len(locked) == len(call_ids):
+        return OpenCalls(locked, set())
+    busy = set(session.scalars(select(Call.id).where(*is_open))) - {call.id for call in locked}
+    return OpenCalls(locked, busy)
 
 
 def close_call(call: Call, reply: Reply, rate: Rate | None, latency_ms: int) -> None:
@@ -180,13 +189,19 @@ def count_calls(session: Session, closed: Collection[Call], no_longer_unknown: C
     )
 
 
-def mark_lost_calls(session: Session) -> int:
-    """Calls whose item is no longer held were cut off by a crash: possibly billed, so their reservation stays."""
-    held = select(WorkItem.id).where(WorkItem.id == Call.item_id, WorkItem.state == ItemState.LEASED).exists()
-    cut_off = select(Call.id).where(Call.state == "sent", ~held).with_for_update(of=Call, skip_locked=True)
+def runs_with_lost_calls(session: Session) -> Sequence[int]:
+    """Runs with open calls whose item nobody holds any more."""
+    return session.scalars(select(Call.run_id).where(*_cut_off()).distinct()).all()
+
+
+def mark_lost_calls(session: Session, run_id: int) -> int:
+    """Calls of a run whose item is no longer held were cut off by a crash: possibly billed, so their reservation
+    stays.
+    """
+    cut_off = select(Call.id).where(Call.run_id == run_id, *_cut_off())
     lost = session.scalars(
         update(Call)
-        .where(Call.id.in_(cut_off))
+        .where(Call.id.in_(cut_off.with_for_update(of=Call, skip_locked=True)))
         .values(
             state="unknown",
             closed_at=func.now(),
@@ -198,6 +213,11 @@ def mark_lost_calls(session: Session) -> int:
     ).all()
     count_calls(session, lost)
     return len(lost)
+
+
+def _cut_off() -> tuple[ColumnElement[bool], ...]:
+    held = select(WorkItem.id).where(WorkItem.id == Call.item_id, WorkItem.state == ItemState.LEASED).exists()
+    return Call.state == "sent", ~held
 
 
 def write_off(session: Session, run_id: int, person_id: int | None = None) -> int:
@@ -252,8 +272,8 @@ def _close(call: Call, state: str, latency_ms: int) -> None:
 
 
 def _keep_reply(call: Call, reply: Reply) -> None:
-    call.reply = reply.text
-    call.finish_reason = reply.finish_reason
-    call.refusal = reply.refusal
-    call.prompt_tokens = reply.prompt_tokens
-    call.completion_tokens = reply.completion_tokens
+    call.reply = storable(reply.text)
+    call.finish_reason = storable(reply.finish_reason)
+    call.refusal = None if reply.refusal is None else storable(reply.refusal)
+    call.prompt_tokens = tokens(reply.prompt_tokens)
+    call.completion_tokens = tokens(reply.completion_tokens)

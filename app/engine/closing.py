@@ -12,12 +12,20 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session, aliased
 
 from app.engine.handlers import Ending
+from app.engine.waiting import bounded
 from app.pipeline import OPEN_ITEMS, InstanceStatus, ItemState, Outcome, Stage
+from app.prompting.storable import storable
 from app.storage.tables import Goal, Instance, RunCount, WorkItem
+
+_LONGEST_CODE = 100
+_LONGEST_DETAIL = 2000
 
 
 class Closing(NamedTuple):
-    """What becomes of a held item. `refund` gives back the attempt its claim charged: a wait is not a try."""
+    """What becomes of a held item. `refund` gives back the attempt its claim charged: a wait is not a try.
+
+    `lost`: its holder fell silent; see `losses`.
+    """
 
     item: WorkItem
     state: ItemState
@@ -27,6 +35,7 @@ class Closing(NamedTuple):
     seconds: float = 0.0  # until it is due again
     refund: bool = False
     bad_reply: bool = False
+    lost: bool = False
 
 
 def finish(item: WorkItem, ending: Ending, why: tuple[str, str] | None = None) -> Closing:
@@ -65,15 +74,16 @@ def close(session: Session, closings: Sequence[Closing]) -> set[int]:
             one.item.lease_epoch,
             str(one.state),
             one.outcome and str(one.outcome),
-            float(one.seconds),  # an array is of one type
+            bounded(one.seconds),
             one.refund,
             one.bad_reply,
-            *(one.why or (None, None)),
+            one.lost,
+            *_storable(one.why),
         )
         for one in closings
     ]
-    kinds = (BigInteger, BigInteger, Text, Text, Float, Boolean, Boolean, Text, Text)
-    names = ("id", "epoch", "state", "outcome", "seconds", "refund", "bad_reply", "code", "detail")
+    kinds = (BigInteger, BigInteger, Text, Text, Float, Boolean, Boolean, Boolean, Text, Text)
+    names = ("id", "epoch", "state", "outcome", "seconds", "refund", "bad_reply", "lost", "code", "detail")
     columns = [
         literal(list(values_of), postgresql.ARRAY(kind))
         for kind, values_of in zip(kinds, zip(*rows, strict=True), strict=True)
@@ -95,6 +105,7 @@ def close(session: Session, closings: Sequence[Closing]) -> set[int]:
             reparse=False,
             attempts=WorkItem.attempts - case((one.c.refund, 1), else_=0),
             bad_replies=WorkItem.bad_replies + case((one.c.bad_reply, 1), else_=0),
+            losses=WorkItem.losses + case((one.c.lost, 1), else_=0),
             next_attempt_at=case(
                 (is_open, func.clock_timestamp() + one.c.seconds * text("interval '1 second'")),
                 else_=WorkItem.next_attempt_at,
@@ -133,6 +144,13 @@ def close(session: Session, closings: Sequence[Closing]) -> set[int]:
         ),
     )
     return ours
+
+
+def _storable(why: tuple[str, str] | None) -> tuple[str | None, str | None]:
+    """The last net: what comes from outside was looked at where it came in."""
+    return (
+        (None, None) if why is None else (storable(why[0], _LONGEST_CODE), storable(why[1], _LONGEST_DETAIL))
+    )
 
 
 def _add_following(session: Session, rows: Sequence[Mapping[str, object]]) -> None:

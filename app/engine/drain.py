@@ -9,28 +9,31 @@ claim, so that calls still in flight at its end do not keep the next one waiting
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.engine.asking import take_off
+from app.engine.departing import Departures
 from app.engine.goals import steer
 from app.engine.handlers import Handlers
 from app.engine.items import renew, seconds_until_due
-from app.engine.pace import Pace
+from app.engine.landing import Landings
+from app.engine.pace import Pace, Places
 from app.engine.process import Process
-from app.engine.recording import CalledBack, Landed, land
+from app.engine.recording import CalledBack, Landed
 from app.engine.runs import cancel_stragglers, complete_runs, hold_run
 from app.llm.client import Client, Failure, Limits, ProviderError
 from app.llm.limiter import Limiter
 from app.pipeline import MODEL_STAGES, RunState
 from app.prompting.prompt import Prompt
-from app.storage.faults import AWAY, server_fault
+from app.storage.faults import Refusal, refusal_of, words_of
 from app.storage.tables import RateLimit, Run, WorkItem
 
 _QUIET_S = 0.5  # the longest sleep while there is something to wait for
@@ -39,10 +42,18 @@ _RENEW_EVERY_S = 5.0
 _LIMITS_KEPT_S = 5.0
 _GRACE_S = 4.0  # for replies after a stop was asked for; the supervisor kills after eight
 _CLAIMS_A_TURN = 3
-_GROUP = 256  # replies recorded in one transaction
+_FAULT_PAUSES_S = (1.0, 30.0)  # of a step that failed: the first, and the longest
 _DOWN_AFTER_S = 180.0  # without any success
 
 _log = structlog.get_logger()
+
+
+class _NothingGoes(Exception):
+    """The database is away, or takes nothing from anybody."""
+
+    def __init__(self, why: Refusal, said: str) -> None:
+        super().__init__(said)
+        self.why = why
 
 
 @dataclass
@@ -71,21 +82,23 @@ class Drain:
         process: Process,
         in_flight: int,
     ) -> None:
-        """`loop` runs in another thread; `in_flight` is the most calls at a time."""
+        """`loop` runs in another thread; `in_flight` is the most calls of one model at a time."""
         self._sessions = sessions
-        self._handlers = handlers
         self._client = client
         self._limiter = limiter
         self._loop = loop
         self._process = process
-        self._places = asyncio.Semaphore(in_flight)
-        self._pace = Pace(in_flight)
+        self._places = Places(in_flight)
+        self._in_the_air: dict[str, asyncio.Semaphore] = {}  # by model; only the loop's thread uses it
+        self._departures = Departures(sessions, handlers, process.owner)
+        self._landings = Landings(sessions, handlers)
         self._flights: dict[int, _Flight] = {}  # by call, until its landing is recorded
         self._landed: SimpleQueue[Landed] = SimpleQueue()
-        self._unrecorded: list[Landed] = []
+        self._pauses: dict[str, tuple[float, float]] = {}  # of steps that failed: until when, and how long
         self._untidy: set[int] = set()  # runs of which something has ended
         self._limits: dict[str, Limits] = {}
-        self._limits_read_at = self._renew_at = 0.0
+        self._limits_read_at = -_LIMITS_KEPT_S
+        self._renew_at = 0.0
         self._stop_at: float | None = None
         self._thread: threading.Thread | None = None
         self._asked = self._served = (
@@ -132,8 +145,16 @@ class Drain:
             self._thread.start()
 
     def _run(self) -> None:
-        while self._turn_until_quiet():
-            pass
+        while True:
+            try:
+                while self._turn_until_quiet():
+                    pass
+            except Exception as fault:  # noqa: BLE001 - what it holds stays in hand, and it begins anew
+                with suppress(OSError):  # a full disk, for instance, takes no log either
+                    _log.critical("drain_fault", in_hand=len(self._flights), exc_info=fault)
+                time.sleep(_FAULT_PAUSES_S[0])
+            else:
+                return
 
     def _turn_until_quiet(self) -> bool:
         """Take turns until there is nothing more to do, then sleep until the next slice. False: the end."""
@@ -149,39 +170,58 @@ class Drain:
     # --- turns --------------------------------------------------------------------------------------------
 
     def _turn(self) -> bool:
-        """Record what has landed, send what there is room for. Whether there is anything to wait for."""
+        """Record what has landed, send what there is room for. Whether there is anything to wait for.
+
+        A step that fails is tried again after a pause, and the others go on meanwhile.
+        """
         began = time.monotonic()
         try:
             self._notice_stop()
             self._collect()
-            self._pace.begin_turn(landed=len(self._unrecorded))
-            claimed = self._take_off() if self._may_claim() else 0
-            self._record_landed()
-            self._tidy()
+            waiting = self._landings.waiting
+            self._places.begin_turn(Counter(self._flights[one.call_id].model for one in waiting))
+            self._step(self._read_limits)
+            self._step(self._send_claimed)
+            claimed = self._step(self._take_off) if self._may_claim(waiting) else 0
+            self._step(self._record_landed)
+            self._step(self._tidy)
             if began >= self._renew_at:
                 self._renew_at = began + _RENEW_EVERY_S
-                self._keep()
-            if not claimed and not self._flights:
-                return self._wait_until_due()
-        except (OperationalError, InterfaceError) as error:
+                self._step(self._keep)
+            if not claimed and not self._flights and not self._departures.held:
+                return bool(self._step(self._wait_until_due))
+        except _NothingGoes as refused:
             # Replies wait in memory meanwhile, and nothing is claimed.
-            fault = server_fault(error) or AWAY
-            _log.warning(
-                "database_away" if fault.kind == AWAY.kind else "database_refuses",
-                why=fault.says,
-                error=str(error).splitlines()[0],
-                waiting=len(self._unrecorded),
-            )
+            _log.warning("database_" + refused.why, error=str(refused), waiting=len(self._flights))
             time.sleep(_QUIET_S)
             return not self._is_past_grace()
         self._wait_for_landings(began)
-        return True
+        return not (self._is_past_grace() and len(self._landings.aside) == len(self._flights))
 
-    def _may_claim(self) -> bool:
+    def _step(self, step: Callable[[], int | None]) -> int:
+        """Take one step of a turn, unless it has failed a moment ago. Raises `_NothingGoes` where all have to wait."""
+        until, pause = self._pauses.get(step.__name__, (0.0, 0.0))
+        if time.monotonic() < until:
+            return 0
+        try:
+            made = step()
+        except Exception as fault:
+            refusal = refusal_of(fault)
+            if refusal in (Refusal.AWAY, Refusal.CLOSED):
+                raise _NothingGoes(refusal, words_of(fault)) from fault
+            first, longest = _FAULT_PAUSES_S
+            pause = min(longest, pause * 2 or first)
+            self._pauses[step.__name__] = (time.monotonic() + pause, pause)
+            _log.error("step_failed", step=step.__name__, refusal=refusal, again_in_s=pause, exc_info=fault)
+            return 0
+        self._pauses.pop(step.__name__, None)
+        return made or 0
+
+    def _may_claim(self, waiting: Iterable[Landed]) -> bool:
         return (
             time.monotonic() < self._claim_until
             and self._stop_at is None
-            and not any(_holds_its_run(one) for one in self._unrecorded)
+            and not any(_holds_its_run(one) for one in waiting)
         )
 
     def _notice_stop(self) -> None:
@@ -196,34 +236,17 @@ class Drain:
 
     def _record_landed(self) -> None:
         """What had landed when the turn began: what lands meanwhile must not keep its place empty for longer."""
-        while self._unrecorded:
-            group = self._unrecorded[:_GROUP]
-            self._land(group)
-            del self._unrecorded[:_GROUP]
-            for one in group:
-                del self._flights[one.call_id]
-            self._untidy |= {one.item.run_id for one in group}
-
-    def _land(self, group: Sequence[Landed]) -> None:
-        """Record a group; one that the database refuses must not keep the others in memory for ever."""
-        try:
-            with self._sessions.begin() as session:
-                land(session, self._handlers, group)
-        except (OperationalError, InterfaceError):
-            raise
-        except DBAPIError as fault:
-            if len(group) == 1 and isinstance(group[0].outcome, ProviderError):
-                raise
-            _log.error("landing_fault", calls=[one.call_id for one in group], exc_info=fault)
-            for one in group:
-                self._land([one._replace(outcome=_unrecordable(fault)) if len(group) == 1 else one])
+        for one in self._landings.record():
+            del self._flights[one.call_id]
+            self._untidy.add(one.item.run_id)
 
     def _collect(self) -> None:
+        landed: list[Landed] = []
         try:
             while True:
-                self._unrecorded.append(self._landed.get_nowait())
+                landed.append(self._landed.get_nowait())
         except Empty:
-            return
+            self._landings.add(landed)
 
     def _take_off(self) -> int:
         """Claim and send as much as there is room for. Returns how many items were claimed.
@@ -232,33 +255,41 @@ class Drain:
         """
         claimed = 0
         for _ in range(_CLAIMS_A_TURN):
-            room = self._pace.room(self._in_the_air, landed=len(self._unrecorded))
-            if not room:
-                break
-            taken = self._claim(room)
-            claimed += taken
-            if taken < room:
+            air, landed = self._open_by_model()
+            room = partial(self._places.room, in_the_air=air, landed=landed)
+            taken = self._departures.claim(room)
+            self._send_claimed()
+            claimed += sum(taken.values())
+            if not any(number == room(model) for model, number in taken.items()):
                 break
         return claimed
 
-    def _claim(self, room: int) -> int:
-        with self._sessions.begin() as session:
-            taken = take_off(session, self._handlers, self._process.owner, room)
-            limits = self._limits_now(session) if taken.departures else {}
-        flights = [
-            _Flight(one.item, one.call.id, one.call.model, one.prompt, limits.get(one.call.model, Limits()))
-            for one in taken.departures
-        ]
-        self._flights |= {flight.call_id: flight for flight in flights}
-        if flights:
-            self._loop.call_soon_threadsafe(self._send, flights)
-        if taken.claimed > len(flights):  # some ended without a call
-            self._untidy |= taken.run_ids
-        return taken.claimed
+    def _send_claimed(self) -> None:
+        for departures, ended in self._departures.take_off():
+            self._untidy |= ended
+            flights = [
+                _Flight(
+                    one.item,
+                    one.call.id,
+                    one.call.model,
+                    one.prompt,
+                    self._limits.get(one.call.model, Limits()),
+                )
+                for one in departures
+            ]
+            self._flights |= {flight.call_id: flight for flight in flights}
+            if flights:
+                self._loop.call_soon_threadsafe(self._send, flights)
+
+    def _open_by_model(self) -> tuple[Counter[str], Counter[str]]:
+        """How many calls of each model are in the air, and how many have landed and wait to be recorded."""
+        waiting = [*self._landings.waiting, *self._landings.aside]
+        landed = Counter(self._flights[one.call_id].model for one in waiting)
+        return Counter(one.model for one in self._flights.values()) - landed, landed
 
     @property
-    def _in_the_air(self) -> int:
-        return len(self._flights) - len(self._unrecorded)
+    def _number_in_the_air(self) -> int:
+        return len(self._flights) - len(self._landings.waiting) - len(self._landings.aside)
 
     def _wait_until_due(self) -> bool:
         """With nothing in flight: wait a little for a try that is due soon. Whether there is one."""
@@ -275,23 +306,43 @@ class Drain:
     def _wait_for_landings(self, began: float) -> None:
         """Sleep until something has landed and the turn is over, or at once when nothing is in the air."""
         try:
-            if not self._unrecorded and self._landed.empty():
-                self._unrecorded.append(self._landed.get(timeout=_QUIET_S if self._flights else 0))
+            if not self._landings.waiting and self._landed.empty():
+                is_waiting = self._flights or self._departures.held
+                self._landings.add([self._landed.get(timeout=_QUIET_S if is_waiting else 0)])
         except Empty:
             return
         self._collect()
-        if self._in_the_air:
-            time.sleep(max(0.0, began + self._pace.turn_s(self._in_the_air) - time.monotonic()))
+        if in_the_air := self._number_in_the_air:
+            time.sleep(max(0.0, began + Pace.turn_s(in_the_air) - time.monotonic()))
 
     def _tidy(self) -> None:
         """Once a turn: let go what goals miss, and close the runs whose last items have ended."""
-        if not self._untidy:
+        run_ids = sorted(self._untidy)
+        if not run_ids:
             return
+        try:
+            self._close_runs(run_ids)
+        except Exception as fault:
+            if len(run_ids) == 1 or refusal_of(fault) in (Refusal.AWAY, Refusal.CLOSED):
+                raise
+            self._tidy_in_turn(run_ids)
+        self._untidy.difference_update(run_ids)
+
+    def _tidy_in_turn(self, run_ids: Iterable[int]) -> None:
+        """One of them failed: it must not keep the others open. The sweeper comes by for it again."""
+        for run_id in run_ids:
+            try:
+                self._close_runs([run_id])
+            except Exception as fault:
+                if refusal_of(fault) in (Refusal.AWAY, Refusal.CLOSED):
+                    raise
+                _log.error("run_not_tidied", run_id=run_id, exc_info=fault)
+
+    def _close_runs(self, run_ids: Sequence[int]) -> None:
         with self._sessions.begin() as session:
-            steer(session, self._untidy)
+            steer(session, run_ids)
             complete_runs(session)
             cancel_stragglers(session)
-        self._untidy.clear()
 
     # --- calls: in the loop's thread ----------------------------------------------------------------------
 
@@ -301,8 +352,9 @@ class Drain:
             flight.task.add_done_callback(self._lander(flight))
 
     async def _ask(self, flight: _Flight) -> Landed:
+        places = self._in_the_air.setdefault(flight.model, asyncio.Semaphore(self._places.of_a_model))
         async with (
-            self._places,
+            places,
             self._limiter.slot(flight.model, _tokens(flight.prompt), flight.limits) as slot,
         ):
             flight.was_sent = True
@@ -350,10 +402,10 @@ class Drain:
     def _keep(self) -> None:
         """Prolong leases in one statement; call back what is no longer ours, and what a held run has not sent."""
         flights = list(self._flights.values())
-        if flights:
+        held = [flight.item for flight in flights] + self._departures.held
+        if held:
             with self._sessions.begin() as session:
-                ours = renew(session, [flight.item for flight in flights])
-                self._hold_where_provider_is_down(session, flights)
+                ours = renew(session, held)
                 going = set(
                     session.scalars(
                         select(Run.id).where(
@@ -367,33 +419,37 @@ class Drain:
                 for flight in flights
                 if flight.item.id not in ours or not (flight.was_sent or flight.item.run_id in going)
             )
+        self._step(self._hold_where_provider_is_down)
+        self._step(self._keep_alive)
+
+    def _keep_alive(self) -> None:
         self._process.keep_alive()
 
-    def _hold_where_provider_is_down(self, session: Session, flights: Iterable[_Flight]) -> None:
+    def _hold_where_provider_is_down(self) -> None:
+        reasons: dict[int, str] = {}
+        flights = list(self._flights.values())
         for model in {flight.model for flight in flights}:
             state = self._limiter.state(model)
             if state is not None and state.without_success_s > _DOWN_AFTER_S:
                 reason = f"provider down: {model} has answered nothing for {state.without_success_s:.0f} s"
-                for run_id in sorted({one.item.run_id for one in flights if one.model == model}):
-                    hold_run(session, run_id, reason)
+                reasons |= {one.item.run_id: reason for one in flights if one.model == model}
+        for run_id, reason in sorted(reasons.items()):
+            with self._sessions.begin() as session:
+                hold_run(session, run_id, reason)
 
-    def _limits_now(self, session: Session) -> dict[str, Limits]:
+    def _read_limits(self) -> None:
         """What people have set, read again every few seconds."""
-        if time.monotonic() > self._limits_read_at + _LIMITS_KEPT_S:
+        if time.monotonic() < self._limits_read_at + _LIMITS_KEPT_S:
+            return
+        with self._sessions.begin() as session:
             rows = session.scalars(select(RateLimit))
             self._limits = {row.model: Limits(row.requests_per_minute, row.tokens_per_minute) for row in rows}
-            self._limits_read_at = time.monotonic()
-        return self._limits
+        self._limits_read_at = time.monotonic()
 
 
 def _holds_its_run(landed: Landed) -> bool:
     """Its run is about to be held: nothing more of it may be claimed before that is recorded."""
     return isinstance(landed.outcome, ProviderError) and landed.outcome.failure is Failure.FATAL
-
-
-def _unrecordable(fault: DBAPIError) -> ProviderError:
-    detail = f"the reply could not be recorded: {fault.orig}"
-    return ProviderError(Failure.PERMANENT, "not_recorded", detail, may_be_billed=True)
 
 
 def _tokens(prompt: Prompt) -> int:

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine.closing import Closing, close, finish, put_back
 from app.engine.handlers import Ending
 from app.engine.items import LEASE, LeaseLost, renew
+from app.engine.losses import see_to_died
 from app.engine.process import Process
 from app.engine.runs import fail_run
 from app.forked import Forked
@@ -26,7 +27,6 @@ from app.storage.tables import Run, WorkItem
 
 _LOOK_S = 1.0
 _GRACE_S = 5.0  # for the step in hand, before a paused job or one of a stopping worker is ended
-MOST_DEATHS = 3  # tries of a job that ends its process
 
 _log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ def _watch(child: Forked, sessions: sessionmaker[Session], item: WorkItem, proce
             if now - renewed_at > LEASE.total_seconds() / 4:
                 process.keep_alive()
                 renewed_at = now
-        except OperationalError as error:  # the next look may find the database again
+        except DBAPIError as error:  # the next look may find the database again
             _log.warning("lease_not_renewed", item_id=item.id, error=str(error))
             continue
         if asked_at is not None and now - asked_at > _GRACE_S:
@@ -102,12 +102,8 @@ def _settle(ended: _Ended, sessions: sessionmaker[Session], item: WorkItem) -> N
     elif ended.status is not None and ended.status < 0:
         how = f"signal {-ended.status} ({signal.Signals(-ended.status).name})"
         _log.error("job_died", run_id=item.run_id, how=how, attempt=item.attempts)
-        if item.attempts < MOST_DEATHS:
-            _put_back(sessions, put_back(item, seconds=2.0**item.attempts))
-            return
-        with sessions() as session:
-            why = f"its process was ended {item.attempts} times, at last by {how}; SIGKILL mostly means that memory ran out"
-            end_in_failure(session, item, why)
+        with sessions.begin() as session:
+            see_to_died(session, item, how)
 
 
 def _put_back(sessions: sessionmaker[Session], closing: Closing) -> None:

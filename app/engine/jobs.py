@@ -1,23 +1,33 @@
 """Processor work: one run at a time, in steps, each committed with its checkpoint and its lease."""
 
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
-from sqlalchemy import func
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import Connection, Select, event, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
-from app.engine.closing import finish, put_back
+from app.engine.closing import close, finish, put_back
 from app.engine.forked_jobs import do_forked, end_in_failure, let_go
 from app.engine.handlers import Ending, Job, Jobs
 from app.engine.items import LEASE, LeaseLost, claim, renew
 from app.engine.process import Process
 from app.engine.runs import complete_runs, mark_started, tell
+from app.engine.waiting import jitter
 from app.errors import DomainError
 from app.pipeline import RunState, Stage
+from app.storage.faults import Refusal, refusal_of, words_of
 from app.storage.tables import Run, WorkItem
+
+_STEP_S = (
+    15 * 60
+)  # that a step may compute with its transaction open; one that writes says it is done by then
+_WRITTEN_S = 60
+_MOST_REFUSED = 5  # times in a row, of what the database refuses
 
 _log = structlog.get_logger()
 
@@ -59,22 +69,64 @@ def do_job(sessions: sessionmaker[Session], job: Job, item: WorkItem, process: P
         except DomainError as error:
             session.rollback()
             end_in_failure(session, item, str(error))
+        except DBAPIError as error:
+            session.rollback()
+            _try_again_when_it_answers(session, item, error)
 
 
 def _go_through(session: Session, job: Job, item: WorkItem, process: Process) -> bool:
     """Run the steps; False when the run was paused, or this process is to stop, in between."""
+    event.listen(session, "after_begin", _let_compute)
     run = session.get_one(Run, item.run_id)
     for _ in job(session, run):
+        session.execute(_silence(_WRITTEN_S))  # what it wrote is held from here on
         if not renew(session, [item]):
             raise LeaseLost(f"item {item.id} was taken away")
         run.stepped_at = func.now()
         tell(session, [run.id])
         session.commit()
         session.refresh(run)
-        session.commit()  # the next step may wait for long before it needs a transaction
+        session.commit()  # the next step may compute for long before it asks anything
         if run.state == RunState.PAUSED or process.is_stopping():
             return False
     return True
+
+
+def _let_compute(_: Session, __: SessionTransaction, connection: Connection) -> None:
+    connection.execute(_silence(_STEP_S))
+
+
+def _silence(seconds: int) -> Select[Any]:
+    """How long the server waits within this transaction before it takes its client for frozen."""
+    return select(func.set_config("idle_in_transaction_session_timeout", f"{seconds}s", True))
+
+
+def _try_again_when_it_answers(session: Session, item: WorkItem, error: DBAPIError) -> None:
+    deadline = time.monotonic() + LEASE.total_seconds()
+    while True:
+        try:
+            _try_again(session, item, error)
+            return
+        except DBAPIError:
+            session.rollback()
+            if time.monotonic() > deadline:
+                raise  # its lease runs out
+            time.sleep(1)
+
+
+def _try_again(session: Session, item: WorkItem, error: DBAPIError) -> None:
+    """The database refused a step: later it may not."""
+    refusal, said = refusal_of(error), f"the database refused: {words_of(error)}"
+    is_theirs = refusal in (Refusal.AWAY, Refusal.CLOSED)  # it costs no try that everybody is refused
+    if refusal is Refusal.FAULT or (refusal is Refusal.BUSY and item.attempts >= _MOST_REFUSED):
+        end_in_failure(session, item, said)
+        return
+    _log.warning("job_refused", run_id=item.run_id, refusal=refusal.value, error=words_of(error))
+    why = (f"database_{refusal}", said)
+    if close(session, [put_back(item, seconds=jitter(item.attempts + 3), refund=is_theirs, why=why)]):
+        session.commit()
+    else:
+        session.rollback()
 
 
 @contextmanager
@@ -89,8 +141,8 @@ def _lease_kept(sessions: sessionmaker[Session], item: WorkItem, process: Proces
                     if not renew(session, [item]):
                         return
                 process.keep_alive()
-            except OperationalError as error:  # the next round may find the database again
-                _log.warning("lease_not_renewed", item_id=item.id, error=str(error))
+            except DBAPIError as error:  # the next round may find the database again
+                _log.warning("lease_not_renewed", item_id=item.id, error=words_of(error))
 
     thread = threading.Thread(target=keep, name=f"lease-{item.id}", daemon=True)
     thread.start()

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.errors import InvalidInput
 from app.pipeline import OFFLINE
 from app.prompting.prompt import Prompt, Reply
+from app.prompting.storable import tokens
 from app.storage.tables import Price, Run
 
 # A chat template adds a few tokens around each message; no known one adds more than this.
@@ -64,7 +65,7 @@ def most_it_can_cost(prompt: Prompt, rate: Rate) -> int:
 
 
 def what_it_cost(reply: Reply, rate: Rate) -> int:
-    return rate.cost(reply.prompt_tokens, reply.completion_tokens)
+    return rate.cost(tokens(reply.prompt_tokens), tokens(reply.completion_tokens))
 
 
 def reserve(session: Session, run_id: int, amounts: Sequence[int]) -> int:

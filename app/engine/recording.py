@@ -24,10 +24,16 @@ from app.errors import DomainError, Unparsable
 from app.llm.client import Failure, ProviderError
 from app.pipeline import MODEL_STAGES, Stage
 from app.prompting.prompt import Reply
+from app.prompting.storable import storable
 from app.storage.tables import Call, WorkItem
 
 _USABLE_TRIES = 3  # a question, and two more with a changed request
 _MOST_CALLS = 8  # of any kind, for one item
+_LONGEST_READ = (
+    262_144  # characters: reading a text that no question asked for must not keep the others waiting
+)
+NOT_RECORDED = "not_recorded"
+_NOTHING_KEPT = "the reply could not be recorded, and nothing of it could be stored"
 
 _log = structlog.get_logger()
 
@@ -47,30 +53,35 @@ class Landed(NamedTuple):
     latency_ms: int
 
 
-def land(session: Session, handlers: Handlers, landed: Sequence[Landed]) -> None:
-    """Record a group of replies. Doing it twice changes nothing: a call that is closed already is left alone."""
-    calls = {call.id: call for call in lock_open_calls(session, [one.call_id for one in landed])}
-    before = {call.id: Held(call.state, call.reserved_micro) for call in calls.values()}
+def land(session: Session, handlers: Handlers, landed: Sequence[Landed]) -> set[int]:
+    """Record a group of replies. Doing it twice changes nothing: a call that is closed already is left alone.
+
+    Returns the calls that could not be seen to: somebody else has their rows, or those of their items, locked.
+    """
+    calls, busy = _open_calls(session, landed)
     rates = rates_of(session, {call.model for call in calls.values()})
-    landed = [one for one in landed if one.call_id in calls]
+    held = lock_held(session, [one.item for one in landed if one.call_id in calls])
+    busy |= {one.call_id for one in landed if one.item.id in held.busy}
+    landed = [one for one in landed if one.call_id in calls and one.call_id not in busy]
+    calls = {one.call_id: calls[one.call_id] for one in landed}
+    before = {call.id: Held(call.state, call.reserved_micro) for call in calls.values()}
     unsent = {one.call_id for one in landed if one.outcome == CalledBack(was_sent=False)}
     for one in landed:
         if one.call_id not in unsent:
             _close_call(calls[one.call_id], one, rates)
-    held = lock_held(session, [one.item for one in landed])
-    late = [one.item.id for one in landed if one.item.id not in held]
+    late = [one.item.id for one in landed if one.item.id not in held.locked]
     if late:
         _log.info("late_results_ignored", items=late)
     answered = [
         (one.item, calls[one.call_id])
         for one in landed
-        if isinstance(one.outcome, Reply) and one.item.id in held
+        if isinstance(one.outcome, Reply) and one.item.id in held.locked
     ]
     closings = record(session, handlers, answered)
     closings += [
         _after_failure(one.item, one.outcome)
         for one in landed
-        if not isinstance(one.outcome, Reply) and one.item.id in held
+        if not isinstance(one.outcome, Reply) and one.item.id in held.locked
     ]
     session.flush()
     close(session, closings)
@@ -79,6 +90,44 @@ def land(session: Session, handlers: Handlers, landed: Sequence[Landed]) -> None
     for run_id, reason in _reasons_to_hold(landed, calls, rates):
         hold_run(session, run_id, reason)
     tell(session, {one.item.run_id for one in landed})
+    return busy
+
+
+def land_as_fault(session: Session, why: str, one: Landed) -> set[int]:
+    """Record a reply that could not be recorded otherwise: it is kept raw, and its item ends as an error (I7)."""
+    calls, busy = _open_calls(session, [one])
+    if not calls:
+        return busy
+    call = calls[one.call_id]
+    before = Held(call.state, call.reserved_micro)
+    outcome = one.outcome
+    if isinstance(outcome, CalledBack):
+        outcome = ProviderError(Failure.PERMANENT, NOT_RECORDED, why, may_be_billed=True)
+    _close_call(call, one._replace(outcome=outcome), rates_of(session, {call.model}))
+    call.error_code, call.error_detail = NOT_RECORDED, storable(why)
+    session.flush()
+    close(session, [fail(one.item, NOT_RECORDED, why)])
+    settle_calls(session, [(call, before)])
+    tell(session, [one.item.run_id])
+    return busy
+
+
+def land_bare(session: Session, one: Landed) -> set[int]:
+    """The last resort: nothing of what came back is written. The call may be billed, its item ends as an error."""
+    calls, busy = _open_calls(session, [one])
+    for call in calls.values():
+        lost = ProviderError(Failure.PERMANENT, NOT_RECORDED, _NOTHING_KEPT, may_be_billed=True)
+        before = Held(call.state, call.reserved_micro)
+        close_failed_call(call, lost, 0)
+        session.flush()
+        close(session, [fail(one.item, NOT_RECORDED, _NOTHING_KEPT)])
+        settle_calls(session, [(call, before)])
+    return busy
+
+
+def _open_calls(session: Session, landed: Sequence[Landed]) -> tuple[dict[int, Call], set[int]]:
+    found = lock_open_calls(session, [one.call_id for one in landed])
+    return {call.id: call for call in found.locked}, found.busy
 
 
 def record(
@@ -87,14 +136,20 @@ def record(
     """Let the stages keep the replies; what is to become of each item. `refund`: nothing was sent for these."""
     closings: list[Closing] = []
     for stage in MODEL_STAGES:
-        group = [(item, call) for item, call in answered if item.stage == stage]
+        of_stage = [(item, call) for item, call in answered if item.stage == stage]
+        group = [(item, call) for item, call in of_stage if len(call.reply or "") <= _LONGEST_READ]
+        for item, call in of_stage:
+            if len(call.reply or "") > _LONGEST_READ:
+                said = f"the reply has {len(call.reply or ''):,} characters"
+                too_long = Unparsable(said, "reply_too_long")
+                closings.append(_after_unusable(session, handlers, item, call, too_long))
         if not group:
             continue
         for (item, call), result in zip(group, handlers[stage].record(session, group), strict=True):
             if isinstance(result, Unparsable):
                 closings.append(_after_unusable(session, handlers, item, call, result))
             elif isinstance(result, DomainError):
-                closings.append(fail(item, "not_recorded", str(result)))
+                closings.append(fail(item, NOT_RECORDED, str(result)))
             else:
                 call.usable = True
                 closings.append(finish(item, result))
@@ -118,13 +173,13 @@ def _after_unusable(
     session: Session, handlers: Handlers, item: WorkItem, call: Call, error: Unparsable
 ) -> Closing:
     call.usable = False
-    call.error_code, call.error_detail = error.code, str(error)
+    call.error_code, call.error_detail = storable(error.code), storable(str(error))
     if not (error.is_final or item.reparse or item.bad_replies + 1 >= _USABLE_TRIES):
         return put_back(item, why=(error.code, str(error)), bad_reply=True)
     try:
         ending = handlers[Stage(item.stage)].give_up(session, item, call, error)
     except DomainError as fault:
-        return fail(item, "not_recorded", str(fault))
+        return fail(item, NOT_RECORDED, str(fault))
     return finish(item, ending, why=(error.code, str(error)))
 
 

@@ -49,6 +49,7 @@ def retry_items(
             reparse=reparse,
             attempts=0,
             bad_replies=0,
+            losses=0,
             next_attempt_at=func.now(),
             finished_at=None,
         )

@@ -229,12 +229,20 @@ def count_rest(session: Session, run: Run, code: str) -> None:
 
 
 def complete_runs(session: Session) -> list[int]:
-    """Close the runs that have no open item and are not held. Returns their ids."""
+    """Close the runs that have no open item and are not held. Returns their ids.
+
+    One that somebody has locked is left: the sweeper comes by again.
+    """
     failed_item = exists().where(WorkItem.run_id == Run.id, WorkItem.outcome == Outcome.ERROR)
     state = case((failed_item, RunState.COMPLETED_WITH_ERRORS), else_=RunState.COMPLETED)
+    over = (
+        select(Run.id)
+        .where(Run.state.in_((RunState.QUEUED, RunState.RUNNING)), ~has_open_item())
+        .with_for_update(of=Run, skip_locked=True, key_share=True)
+    )
     completed = session.execute(
         update(Run)
-        .where(Run.state.in_((RunState.QUEUED, RunState.RUNNING)), ~has_open_item())
+        .where(Run.id.in_(over))
         .values(state=state, finished_at=func.now())
         .returning(Run.id, Run.state)
         .execution_options(synchronize_session=False)

@@ -1,19 +1,19 @@
 """What stands still, and why: work that nobody takes, holders that are silent, rows that a session keeps from everybody.
 
-Reads only, by small indexes; what costs more is asked of runs of which nothing has moved for a minute. Nobody's
-statements are told, as other people's databases may be on the same server: only who holds what, and since when.
+Reads only, by small indexes; what costs more is asked of runs of which nothing has moved for a minute.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select, text, true
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.orm import Session
 
+from app.engine.blockers import Blocker, clock, lasting, since_when, what_blocks
 from app.engine.items import has_open_item, in_state
 from app.engine.runs import STAGE_OF_KIND
-from app.engine.sweep import SWEEP_LOCK, SWEEPER, queues_alive
+from app.engine.sweep import SWEEPER, queues_alive
 from app.llm.limiter import gates
 from app.pipeline import MODEL_STAGES, OFFLINE, ItemState, RunKind, RunState, Stage
 from app.queue import QUEUES, doorbell_for
@@ -21,39 +21,10 @@ from app.settings import settings
 from app.storage.tables import Call, Run, RunEvent, Worker, WorkItem
 
 STILL_AFTER = timedelta(seconds=60)
-_HOLDS_FOR = timedelta(seconds=60)  # a transaction that holds work for longer is in the way
-_WAITED_FOR = timedelta(seconds=10)  # a lock that is given within this time is nobody's trouble
 _SILENT_AFTER = timedelta(seconds=45)  # after its end, a lease should have been found by the sweeper
 _MOST_RUNS = 50
 
 _GOING = (RunState.QUEUED, RunState.RUNNING)
-
-
-class Holder(NamedTuple):
-    """A database session that others wait for, or that keeps work locked for long."""
-
-    pid: int
-    application: str
-    is_idle: bool  # in its transaction, that is: waiting for its client
-    since: datetime | None  # its transaction began; None where we may not see it
-    waiting: int  # sessions that have waited for it for long
-    holds_work: bool  # rows of runs, items or calls
-    holds_sweeper: bool
-
-    def says(self, now: datetime) -> str:
-        named = f"database session {self.pid} ({self.application or 'without a name'})"
-        does = "has been idle in a transaction" if self.is_idle else "has had a transaction open"
-        since = f" {since_when(self.since, now)}" if self.since else ""
-        kept = [
-            *[f"{self.waiting} other {'session waits' if self.waiting == 1 else 'sessions wait'} for it"]
-            * (self.waiting > 0),
-            *["it holds rows of work"] * self.holds_work,
-            *["it holds the sweeper's lock"] * self.holds_sweeper,
-        ]
-        return (
-            f"{named} {does}{since}: {' and '.join(kept)}; end it with"
-            f" SELECT pg_terminate_backend({self.pid})"
-        )
 
 
 class Stall(NamedTuple):
@@ -69,14 +40,14 @@ class Stall(NamedTuple):
 
     @property
     def lasting(self) -> str:
-        return _lasting(self.now - self.since)
+        return lasting(self.now - self.since)
 
 
 class Standstill(NamedTuple):
     """What stands still in the whole instance, at one moment of the database's clock."""
 
     now: datetime
-    holders: Sequence[Holder]
+    blockers: Sequence[Blocker]
     sweeper_since: datetime | None  # since when it has not run, where that is too long
     stalls: Sequence[Stall]
     going: int  # runs that should move
@@ -89,7 +60,7 @@ class Standstill(NamedTuple):
     @property
     def sentences(self) -> list[str]:
         """The causes first. Empty when everything moves."""
-        holding = [one for one in self.holders if one.waiting or one.holds_sweeper or self.stalls]
+        holding = [one for one in self.blockers if one.waiting or one.holds_sweeper or self.stalls]
         said = [one.says(self.now) for one in holding]
         if self.sweeper_since is not None:
             said.append(_sweeper_says(self.sweeper_since, self.now))
@@ -102,7 +73,7 @@ class Standstill(NamedTuple):
 def standstill(session: Session) -> Standstill:
     """Look at everything that is under way."""
     now = _now(session)
-    found = holders(session)
+    found = what_blocks(session)
     sweeper = _sweeper_since(session, now)
     going = session.scalar(select(func.count()).where(Run.state.in_(_GOING))) or 0
     stalls = _stalls(session, now, found, sweeper, true())
@@ -116,63 +87,13 @@ def stall_of(session: Session, run: Run) -> Stall | None:
     now = _now(session)
     if not _still_runs(session, now, Run.id == run.id):
         return None
-    stalls = _stalls(session, now, holders(session), _sweeper_since(session, now), Run.id == run.id)
+    stalls = _stalls(session, now, what_blocks(session), _sweeper_since(session, now), Run.id == run.id)
     return stalls[0] if stalls else None
 
 
 def _now(session: Session) -> datetime:
     now: datetime = session.scalars(select(func.clock_timestamp())).one()
     return now
-
-
-# --- sessions that hold others up -------------------------------------------------------------------------
-
-# Without the right to see other roles' sessions (pg_read_all_stats), their state and times are null.
-_HOLDERS = text("""
-WITH waiting AS (
-    SELECT pid, unnest(pg_blocking_pids(pid)) AS holder
-    FROM pg_stat_activity
-    WHERE datname = current_database() AND wait_event_type = 'Lock'
-      AND query_start < clock_timestamp() - :waited_for
-), holding AS (
-    SELECT pid,
-        bool_or(locktype = 'relation') AS work,
-        bool_or(locktype = 'advisory') AS sweeper
-    FROM pg_locks
-    WHERE granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND (
-        locktype = 'relation' AND mode <> 'AccessShareLock'
-            AND relation IN (to_regclass('run'), to_regclass('work_item'), to_regclass('call'))
-        OR locktype = 'advisory' AND classid = 0 AND objid = :sweep_lock
-      )
-    GROUP BY pid
-)
-SELECT session.pid,
-    coalesce(session.application_name, ''),
-    coalesce(session.state LIKE 'idle in transaction%', false),
-    session.xact_start,
-    (SELECT count(DISTINCT waiting.pid) FROM waiting WHERE waiting.holder = session.pid),
-    coalesce(holding.work, false),
-    coalesce(holding.sweeper, false)
-FROM pg_stat_activity AS session
-LEFT JOIN holding ON holding.pid = session.pid
-WHERE session.pid <> pg_backend_pid()
-  AND session.wait_event_type IS DISTINCT FROM 'Lock'
-  AND (
-    session.pid IN (SELECT holder FROM waiting)
-    OR holding.pid IS NOT NULL AND session.xact_start < clock_timestamp() - :holds_for
-  )
-ORDER BY session.xact_start NULLS LAST
-LIMIT 10
-""")
-
-
-def holders(session: Session) -> list[Holder]:
-    """The sessions at the head of each queue of waiting ones, and those that have held work for a minute."""
-    rows = session.execute(
-        _HOLDERS, {"waited_for": _WAITED_FOR, "holds_for": _HOLDS_FOR, "sweep_lock": SWEEP_LOCK}
-    )
-    return [Holder(*row) for row in rows]
 
 
 def _sweeper_since(session: Session, now: datetime) -> datetime | None:
@@ -221,7 +142,7 @@ def _models_of(params: dict[str, Any]) -> set[str]:
 def _stalls(
     session: Session,
     now: datetime,
-    holding: Sequence[Holder],
+    holding: Sequence[Blocker],
     sweeper_since: datetime | None,
     which: ColumnElement[bool],
 ) -> list[Stall]:
@@ -245,7 +166,7 @@ class _Around(NamedTuple):
     now: datetime
     alive: Collection[str]  # queues
     heard: dict[str, datetime]  # queue -> when a worker of it was last heard
-    holders: Sequence[Holder]
+    blockers: Sequence[Blocker]
     sweeper_since: datetime | None
     busy: dict[str, set[int]]  # queue -> runs of which a worker holds something
 
@@ -305,8 +226,8 @@ def _not_taken(still: _Still, due: int, since: datetime, around: _Around) -> str
 
 def _blocked(around: _Around) -> str:
     """What of ours holds the work up; empty where nothing does."""
-    if around.holders:
-        return around.holders[0].says(around.now)
+    if around.blockers:
+        return around.blockers[0].says(around.now)
     if around.sweeper_since is not None:
         return _sweeper_says(around.sweeper_since, around.now)
     return ""
@@ -337,7 +258,7 @@ def _items(session: Session, run_id: int, now: datetime) -> _Items:
 def _held_up(session: Session, still: _Still, items: _Items, around: _Around) -> str:
     """A living worker holds some of it, and yet nothing ends."""
     if still.stage not in MODEL_STAGES:
-        taken = _lasting(around.now - still.since)
+        taken = lasting(around.now - still.since)
         return f"a worker is at it, and its step has taken {taken} so far; cancel the run if that is too long"
     if waits := _waits_for_provider(still.models):
         return waits
@@ -359,10 +280,10 @@ def _waits_for_provider(models: Collection[str]) -> str:
     for model, gate in gates(models).items():
         if gate.blocked_s > 1:
             return (
-                f"the provider of {model} asked to wait another {_lasting(timedelta(seconds=gate.blocked_s))}"
+                f"the provider of {model} asked to wait another {lasting(timedelta(seconds=gate.blocked_s))}"
             )
         if gate.is_probing:
-            silent = _lasting(timedelta(seconds=gate.without_success_s))
+            silent = lasting(timedelta(seconds=gate.without_success_s))
             return f"{model} has answered nothing for {silent}; one call every few seconds tries again"
     return ""
 
@@ -375,9 +296,9 @@ def _waits_for_try(session: Session, run_id: int, items: _Items, now: datetime) 
     ).one_or_none()
     error = f", after {last.error_code}: {_short(last.error_detail)}" if last else ""
     assert items.next_try is not None
-    soon = _lasting(items.next_try - now)
+    soon = lasting(items.next_try - now)
     return (
-        f"{_items_wait(items.later)} for another try, the first in {soon} at {_clock(items.next_try)}{error}"
+        f"{_items_wait(items.later)} for another try, the first in {soon} at {clock(items.next_try)}{error}"
     )
 
 
@@ -400,24 +321,6 @@ def _busy(session: Session) -> dict[str, set[int]]:
 
 
 # --- words ------------------------------------------------------------------------------------------------
-
-
-def since_when(since: datetime, now: datetime) -> str:
-    """`since 12:03:10 UTC (4 min)`."""
-    return f"since {_clock(since)} ({_lasting(now - since)})"
-
-
-def _clock(at: datetime) -> str:
-    return f"{at:%H:%M:%S} UTC"
-
-
-def _lasting(span: timedelta) -> str:
-    seconds = max(0, round(span.total_seconds()))
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 7200:
-        return f"{seconds // 60} min"
-    return f"{seconds // 3600} h" if seconds < 172_800 else f"{seconds // 86_400} days"
 
 
 def _items_are(number: int) -> str:

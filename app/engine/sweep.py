@@ -1,23 +1,28 @@
 """What repairs the rest: silent holders, lost calls, runs that nobody closed, doorbells that were lost."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import ScalarSelect, delete, exists, func, select, update
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app.engine.calls import mark_lost_calls
+from app.engine.blockers import SWEEP_LOCK, what_blocks
+from app.engine.calls import mark_lost_calls, runs_with_lost_calls
 from app.engine.goals import steer
-from app.engine.items import in_state, release_expired
+from app.engine.items import in_state, is_due, release_expired
+from app.engine.losses import lost_items, see_to_lost
 from app.engine.runs import cancel_stragglers, complete_runs, note
 from app.pipeline import UNFINISHED_RUNS, ItemState, RunState, Stage
 from app.queue import doorbell_for, enqueue_after_commit
-from app.storage.tables import Call, Run, Worker, WorkItem
+from app.storage.faults import Refusal, refusal_of, words_of
+from app.storage.tables import Call, Goal, Run, Worker, WorkItem
 
-# Any number will do: one sweeper at a time, on whichever host.
-SWEEP_LOCK = 7_200_915
+_SWEEP_TAKES = timedelta(seconds=30)  # at most
 _COMING_BACK = timedelta(seconds=10)
 SEEN_WITHIN = timedelta(seconds=60)
 SWEEPER = "sweeper"  # its name among the workers, so that one that has not run for long is seen
@@ -28,34 +33,74 @@ _log = structlog.get_logger()
 def sweep(session: Session) -> None:
     """Repair what crashes and lost messages left behind. Safe to run at any time and anywhere.
 
-    Nobody could renew a lease while the database was away: after its start the holders come first.
+    Nobody could renew a lease while the database was away: after its start the holders come first. What one step
+    cannot do, because somebody holds the rows or for any other reason, is left to the next sweep.
     """
-    if not session.scalars(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))).one():
+    _be_brief(session)
+    if not session.scalars(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))).one() and not _go_round(
+        session
+    ):
         return
     is_awake = session.scalars(select(func.pg_postmaster_start_time() < func.now() - _COMING_BACK)).one()
-    released = release_expired(session) if is_awake else 0
-    lost = mark_lost_calls(session)
-    cancelled = cancel_stragglers(session)
-    steer(session, _unfinished(session))
-    completed = complete_runs(session)
-    corrected = _correct_reservations(session)
-    if released or lost or cancelled or completed or corrected:
-        _log.info(
-            "swept",
-            released=released,
-            lost_calls=lost,
-            cancelled=cancelled,
-            completed=completed,
-            corrected=corrected,
-        )
+    done: Counter[str] = Counter()
+
+    def step(name: str, work: Callable[[], int | None]) -> None:
+        try:
+            with session.begin_nested():
+                done[name] += work() or 0
+        except DBAPIError as error:
+            if refusal_of(error) in (Refusal.AWAY, Refusal.CLOSED):
+                raise
+            _log.warning("not_swept", step=name, error=words_of(error))
+
+    if is_awake:
+        for item in lost_items(session):
+            step("worker_died", partial(see_to_lost, session, item))
+        step("released", partial(release_expired, session))
+    for run_id in runs_with_lost_calls(session):
+        step("lost_calls", partial(mark_lost_calls, session, run_id))
+    step("cancelled", partial(cancel_stragglers, session))
+    for run_id in _unfinished_with_goals(session):
+        step("steered", partial(steer, session, [run_id]))
+    step("completed", lambda: len(complete_runs(session)))
+    step("corrected", partial(_correct_reservations, session))
+    if done.total():
+        _log.info("swept", **{name: number for name, number in done.items() if number})
     for stage in stages_with_due_items(session):
         enqueue_after_commit(session, doorbell_for(stage))
+    step("forgotten", partial(_forget_workers, session))
+
+
+def _be_brief(session: Session) -> None:
+    """Also where the connection has no such bounds: whoever sweeps holds what everybody needs."""
+    limits = {"lock_timeout": "1s", "statement_timeout": "60s", "idle_in_transaction_session_timeout": "20s"}
+    session.execute(select(*(func.set_config(name, limit, True) for name, limit in limits.items())))
+
+
+def _go_round(session: Session) -> bool:
+    """Whether to sweep although somebody has the sweeper's lock: whoever had it for so long does not sweep.
+
+    One of our own, frozen, is ended; the session of a person is not ours to end. Two sweepers do no harm.
+    """
+    now = session.scalars(select(func.clock_timestamp())).one()
+    blockers = [one for one in what_blocks(session, _SWEEP_TAKES) if one.holds_sweeper]
+    for blocker in blockers:
+        _log.warning("sweeper_held_up", by=blocker.says(now), ended=blocker.is_ours)
+        if blocker.is_ours:
+            session.execute(select(func.pg_terminate_backend(blocker.pid)))
+    return bool(blockers)
+
+
+def _forget_workers(session: Session) -> None:
     session.execute(delete(Worker).where(Worker.seen_at < func.now() - timedelta(hours=1)))
     say_alive(session, SWEEPER, SWEEPER)
 
 
-def _unfinished(session: Session) -> Sequence[int]:
-    return session.scalars(select(Run.id).where(Run.state.in_((RunState.QUEUED, RunState.RUNNING)))).all()
+def _unfinished_with_goals(session: Session) -> Sequence[int]:
+    has_goal = exists().where(Goal.run_id == Run.id)
+    return session.scalars(
+        select(Run.id).where(Run.state.in_((RunState.QUEUED, RunState.RUNNING)), has_goal).order_by(Run.id)
+    ).all()
 
 
 def _correct_reservations(session: Session) -> int:
@@ -67,7 +112,9 @@ def _correct_reservations(session: Session) -> int:
     corrected = 0
     wrong = select(Run.id).where(Run.state.in_(UNFINISHED_RUNS), Run.reserved_micro != promised)
     for run_id in session.scalars(wrong).all():
-        session.execute(select(Run.id).where(Run.id == run_id).with_for_update(key_share=True))
+        locked = select(Run.id).where(Run.id == run_id).with_for_update(key_share=True, skip_locked=True)
+        if session.scalars(locked).first() is None:
+            continue
         found = session.execute(select(Run.reserved_micro, promised).where(Run.id == run_id)).one()
         if found[0] != found[1]:
             session.execute(
@@ -112,7 +159,7 @@ def stages_with_due_items(session: Session) -> list[Stage]:
         due = exists().where(
             WorkItem.stage == stage,
             in_state(ItemState.PENDING),
-            WorkItem.next_attempt_at <= func.now(),
+            is_due(),
             Run.id == WorkItem.run_id,
             Run.state.in_((RunState.QUEUED, RunState.RUNNING)),
         )

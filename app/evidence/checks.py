@@ -9,7 +9,6 @@ from app.code.names import undefined_names
 from app.code.syntax import syntax_faults
 from app.pipeline import Finding, Task
 
-
 _WORD = re.compile(r"\w+")
 
 

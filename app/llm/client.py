@@ -4,6 +4,10 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from app.prompting.prompt import Prompt, Reply
+from app.prompting.storable import storable
+
+_LONGEST_CODE = 100
+_LONGEST_DETAIL = 2000
 
 
 class Failure(StrEnum):
@@ -38,10 +42,10 @@ class ProviderError(Exception):
         may_be_billed: bool = False,
         never_sent: bool = False,
     ) -> None:
-        super().__init__(f"{code}: {detail}")
         self.failure = failure
-        self.code = code
-        self.detail = detail.replace("\x00", "\ufffd")  # Postgres text holds no NUL
+        self.code = storable(code, _LONGEST_CODE)
+        self.detail = storable(detail, _LONGEST_DETAIL)
+        super().__init__(f"{self.code}: {self.detail}")
         self.retry_after = retry_after
         self.may_be_billed = may_be_billed
         self.never_sent = never_sent

@@ -10,6 +10,7 @@ local PROCESS_LEASE, KEPT = 15000, 3600 * 1000
 local SHARE_MEMORY, PRESSURE = 0.95, 0.1
 local SLOWER, COOLDOWN, SUCCESSES_A_STEP = 0.75, 1000, 25
 local BREAK_FAILURES, BREAK_AFTER, PROBE_EVERY, FORGET_FAILING = 10, 15000, 5000, 300000
+local STREAK, FEW, FIRST_PAUSE, LONGEST_PAUSE, LONGEST_PROBED = 10, 4, 500, 30000, 5000
 local LONGEST_BLOCK, BURST, USED = 300000, 1000, 59 / 60
 
 local gate, processes = KEYS[1], KEYS[2]
@@ -21,7 +22,7 @@ local limits = { tonumber(ARGV[7]), tonumber(ARGV[8]) }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local names = { 'ceiling', 'cooled', 'share', 'blocked', 'failing', 'failed', 'failures', 'probe', 'requests', 'tokens', 'broken' }
+local names = { 'ceiling', 'cooled', 'share', 'blocked', 'failing', 'failed', 'failures', 'probe', 'requests', 'tokens', 'broken', 'streak', 'setbacks' }
 local state = {}
 for place, value in ipairs(redis.call('HMGET', gate, unpack(names))) do
   state[names[place]] = tonumber(value) or 0
@@ -54,7 +55,7 @@ if throttled > 0 and state.share > PRESSURE then
   end
 end
 if successes > 0 then
-  state.failing, state.failures = 0, 0
+  state.failing, state.failures, state.streak, state.setbacks = 0, 0, 0, 0
   if state.ceiling > 0 then
     state.ceiling = state.ceiling + successes / SUCCESSES_A_STEP
     -- Far above what is in use it holds nothing back.
@@ -66,6 +67,20 @@ elseif failures > 0 then
   end
   state.failures = state.failures + failures
   state.failed = now
+end
+
+-- Where nothing succeeds at all, nobody goes for a while, twice as long each time, and then only a few.
+if successes == 0 and throttled + failures > 0 then
+  state.streak = state.streak + throttled + failures
+  if state.streak >= STREAK and now >= state.blocked then
+    local pause = FIRST_PAUSE * 2 ^ math.min(state.setbacks, 10) * (0.75 + now % 500 / 1000)
+    state.blocked = now + math.min(pause, throttled > 0 and LONGEST_PAUSE or LONGEST_PROBED)
+    state.setbacks = state.setbacks + 1
+  end
+end
+local ceiling = state.ceiling
+if state.streak >= STREAK then
+  ceiling = ceiling > 0 and math.min(ceiling, FEW) or FEW
 end
 
 -- Who may go. Pacing is a generic cell rate algorithm: a little below the limit, with a burst of one second.
@@ -85,7 +100,7 @@ for place = 9, #ARGV do
     end
     state.probe = now + PROBE_EVERY
   end
-  if state.ceiling > 0 and elsewhere + in_flight + granted >= math.floor(state.ceiling) then
+  if ceiling > 0 and elsewhere + in_flight + granted >= math.floor(ceiling) then
     break
   end
   local amounts, ready, soonest = { 1, tonumber(ARGV[place]) }, {}, 0
@@ -120,7 +135,7 @@ return {
   granted,
   wait,
   elsewhere + in_flight + granted,
-  math.floor(state.ceiling),
+  math.floor(ceiling),
   math.max(0, state.blocked - now),
   state.failing > 0 and now - state.failing or 0,
   math.floor(state.share * 1000),

@@ -1,11 +1,12 @@
 """The gate before every call: one for a provider, key and model, shared by all workers through Redis.
 
 Requests and tokens a minute that are known are paced evenly; what is not known is found out from the provider's
-"too many": fewer calls in flight when more than a stray one comes, slowly more again. A provider that fails for
-long is only probed. All arithmetic is one Lua script on Redis' clock; nothing here has to survive a flush.
+"too many": fewer calls in flight when more than a stray one comes, slowly more again. Where nothing succeeds, calls
+go in small groups with pauses that double; a provider that fails for long is only probed. All arithmetic is one Lua script on Redis' clock; nothing here has to survive a flush.
 """
 
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Collection
@@ -20,6 +21,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
 from app.llm.client import Failure, Limits, ProviderError
+from app.llm.headers import LONGEST_WAIT_S
 from app.prompting.prompt import Reply
 from app.settings import settings
 
@@ -28,6 +30,7 @@ _TURN_GAP_S = 0.01  # turns take what has gathered meanwhile
 _REPORT_EVERY_S = 1.0  # while calls are in flight, also when nobody waits
 _OPEN_FOR_S = 2.0  # how long an open gate is trusted without asking again
 _WITHOUT_REDIS = 4  # calls in flight of a process while there is no gate to ask
+_LONGEST_PAUSE_S = 30.0  # without Redis, where nothing succeeds
 _REDIS_TIMEOUT_S = 2.0
 _REDIS_AGAIN_S = 1.0
 _UNKNOWN = Limits()
@@ -69,7 +72,7 @@ class _Outcomes:
             self.successes += 1
         elif outcome.failure is Failure.RATE_LIMITED:
             self.throttled += 1
-            self.retry_after_s = max(self.retry_after_s, outcome.retry_after or 0.0)
+            self.retry_after_s = max(self.retry_after_s, min(outcome.retry_after or 0.0, LONGEST_WAIT_S))
         elif outcome.failure is Failure.TRANSIENT:
             self.failures += 1
         else:  # a refusal is an answer: the provider is there
@@ -88,6 +91,8 @@ class _Gate:
     outcomes: _Outcomes = field(default_factory=_Outcomes)
     state: LimiterState | None = None
     asked_at: float = 0.0  # of the last turn that Redis answered
+    setbacks: int = 0  # calls without success in a row
+    pause_until: float = 0.0  # after setbacks; only heeded while there is no Redis
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     pump: "asyncio.Task[None] | None" = None
 
@@ -143,6 +148,7 @@ class Limiter:
             gate.in_flight -= 1
             if slot.outcome is not None:
                 gate.outcomes.add(slot.outcome)
+                _remember(gate, slot.outcome)
                 if isinstance(slot.outcome, Reply):
                     reply = slot.outcome
                     gate.said = Limits(
@@ -231,6 +237,8 @@ class Limiter:
     def _turn_without_redis(self, gate: _Gate) -> float:
         """A low limit of our own, not an open gate."""
         gate.state = None
+        if (pause := gate.pause_until - time.monotonic()) > 0:
+            return pause
         room = max(0, _WITHOUT_REDIS - gate.in_flight)
         requests = gate.known.requests_per_minute
         if requests is None:
@@ -246,6 +254,17 @@ class Limiter:
                 leave.set_result(None)
                 gate.in_flight += 1
             granted -= 1
+
+
+def _remember(gate: _Gate, outcome: Reply | ProviderError) -> None:
+    is_setback = isinstance(outcome, ProviderError) and outcome.failure in (
+        Failure.RATE_LIMITED,
+        Failure.TRANSIENT,
+    )
+    gate.setbacks = gate.setbacks + 1 if is_setback else 0
+    if gate.setbacks > _WITHOUT_REDIS:
+        pause = min(_LONGEST_PAUSE_S, 0.25 * 2 ** min(gate.setbacks - _WITHOUT_REDIS, 10))
+        gate.pause_until = time.monotonic() + random.uniform(0.5, 1.0) * pause
 
 
 def keys_of(provider: str, model: str) -> list[str]:

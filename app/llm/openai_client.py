@@ -2,16 +2,33 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 import httpx2
-from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI
+from openai import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncOpenAI,
+    DefaultAsyncHttpxClient,
+)
 
 from app.llm.client import Failure, ProviderError
-from app.llm.headers import limit_per_minute, retry_after
+from app.llm.headers import limit_per_minute, retry_after, retry_delay
 from app.prompting.prompt import Prompt, Reply
+from app.prompting.storable import storable, tokens
 from app.settings import Settings
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Of an answer, whatever its length is said to be: no question of ours allows a longer one."""
+
+_PACKED_PER_BYTE = (
+    64  # so much less is read of what comes packed in spite of our asking: it may grow a thousandfold
+)
+_LONGEST_WORD = 100  # of a finish reason
+_LONGEST_REFUSAL = 100_000
 
 # By `error.code`, never by text: what no later call of this run can get past.
 _FATAL_CODES = {"insufficient_quota", "model_not_found", "invalid_api_key", "billing_hard_limit_reached"}
@@ -27,6 +44,8 @@ class OpenAIClient:
             base_url=settings.openai_base_url,
             timeout=settings.llm_timeout_s,
             max_retries=0,
+            default_headers={"Accept-Encoding": "identity"},
+            http_client=DefaultAsyncHttpxClient(event_hooks={"response": [_bound]}),
         )
         self._timeout_s = settings.llm_timeout_s
 
@@ -37,7 +56,7 @@ class OpenAIClient:
                 response = await self._sdk.post(
                     "/chat/completions", cast_to=httpx2.Response, body=request_body(prompt, model)
                 )
-            answer: object = json.loads(response.content)
+            reply = read_reply(json.loads(response.content))
         except TimeoutError as error:
             detail = f"no whole answer within {self._timeout_s:g} s"
             raise ProviderError(Failure.TRANSIENT, "timeout", detail, may_be_billed=True) from error
@@ -45,15 +64,44 @@ class OpenAIClient:
             raise _refusal(error) from error
         except APIConnectionError as error:  # timeouts too
             raise _broken(error) from error
-        except (APIError, ValueError) as error:  # a body that is not the JSON it says it is
+        except (APIError, ValueError, RecursionError) as error:  # a body that is not the JSON it says it is
             raise _malformed(str(error)) from error
-        return read_reply(answer)._replace(
+        return reply._replace(
             requests_per_minute=limit_per_minute(response.headers, "requests"),
             tokens_per_minute=limit_per_minute(response.headers, "tokens"),
         )
 
     async def close(self) -> None:
         await self._sdk.close()
+
+
+class _TooLong(httpx2.ReadError):
+    """An answer that goes on beyond what is read of one."""
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """A body that ends in `_TooLong` where it goes on for too long."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, most: int) -> None:
+        self._body = body
+        self._most = most
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = 0
+        async for chunk in self._body:
+            read += len(chunk)
+            if read > self._most:
+                raise _TooLong(f"the answer goes on after {self._most:,} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+async def _bound(response: httpx2.Response) -> None:
+    is_packed = response.headers.get("content-encoding", "identity") != "identity"
+    most = MOST_BYTES // _PACKED_PER_BYTE if is_packed else MOST_BYTES
+    response.stream = _Bounded(cast(httpx2.AsyncByteStream, response.stream), most)
 
 
 def request_body(prompt: Prompt, model: str) -> dict[str, Any]:
@@ -80,13 +128,14 @@ def read_reply(answer: object) -> Reply:
     try:
         choice = body["choices"][0]
         message = choice["message"]
-        usage = body.get("usage") or {}
+        usage = body.get("usage")
+        usage = cast(Mapping[str, Any], usage) if isinstance(usage, Mapping) else {}
         return Reply(
-            text=_storable(_text_of(message)),
-            finish_reason=_storable(str(choice.get("finish_reason") or "stop")),
-            refusal=_storable(str(message["refusal"])) if message.get("refusal") else None,
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            completion_tokens=int(usage.get("completion_tokens") or 0),
+            text=storable(_text_of(message)),
+            finish_reason=storable(str(choice.get("finish_reason") or "stop"), _LONGEST_WORD),
+            refusal=storable(str(message["refusal"]), _LONGEST_REFUSAL) if message.get("refusal") else None,
+            prompt_tokens=tokens(usage.get("prompt_tokens")),
+            completion_tokens=tokens(usage.get("completion_tokens")),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise _malformed(str(body)) from error
@@ -113,15 +162,12 @@ def _text_of_part(part: Any) -> str:
     return str(part.get("text") or "") if part.get("type", "text") == "text" else ""
 
 
-def _storable(text: str) -> str:
-    """Without what Postgres text cannot hold: NUL, and halves of characters."""
-    return text.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _refusal(error: APIStatusError) -> ProviderError:
     code = str(error.code or f"http_{error.status_code}")
     detail = f"{error.status_code} {error.message}"[:500]
     wait = retry_after(error.response.headers)
+    if wait is None:
+        wait = retry_delay(error.body)
     return ProviderError(_meaning(error.status_code, code), code, detail, retry_after=wait)
 
 
@@ -137,6 +183,8 @@ def _meaning(status: int, code: str) -> Failure:
 
 def _broken(error: APIConnectionError) -> ProviderError:
     cause = error.__cause__
+    if isinstance(cause, _TooLong):
+        return ProviderError(Failure.TRANSIENT, "reply_too_long", str(cause), may_be_billed=True)
     never_sent = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
     code = "timeout" if isinstance(error, APITimeoutError) else "connection"
     return ProviderError(

@@ -17,7 +17,9 @@ _BLANK = re.compile(r"\s*")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([\"'\\/bfnrt]))")
 _HALF_ESCAPE = re.compile(r"\\[ux]")  # of a character that is lost
 _TRAILING = re.compile(r"(?:\s|\\[nrt])*")  # the library drops blanks at the end of a string
-_STRUCTURE = re.compile(r"\s{0,100}+[:,}\]\s]")  # after a quote: more likely the end of a string than a quote in one
+_STRUCTURE = re.compile(
+    r"\s{0,100}+[:,}\]\s]"
+)  # after a quote: more likely the end of a string than a quote in one
 _APOSTROPHE = re.compile(r"[^\W\d_]['’‘][^\W\d_]")
 _WORD = re.compile(r"[\w+.\-]+")
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}

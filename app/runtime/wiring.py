@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.discrimination.handler import DiscriminationHandler
@@ -34,8 +33,8 @@ from app.pipeline import Stage
 from app.prompting.prompt import Answered, Prompt
 from app.selection.service import select
 from app.settings import settings
-from app.storage.database import session_factory
-from app.storage.faults import server_fault
+from app.storage.database import DRAIN, JOB, SWEEPER, session_factory
+from app.storage.faults import Refusal, refusal_of, server_fault
 from app.storage.tables import Call, Run, WorkItem
 
 _Given = TypeVar("_Given")
@@ -54,7 +53,7 @@ class Fault(DomainError):
 class _Guarded:
     """Turns what nobody expected into a `Fault` of the item that it is about, so that one cannot stop a group.
 
-    A database that is away is not a fault: the group is done again.
+    A database that is away, or rows that somebody holds, are not a fault: the group is done again.
     """
 
     def __init__(self, inner: Handler) -> None:
@@ -97,10 +96,10 @@ class _faults:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, DomainError | OperationalError):
+        if not isinstance(error, Exception) or isinstance(error, DomainError):
+            return
+        if refusal_of(error) is Refusal.FAULT:
             fault = server_fault(error)
-            if isinstance(error, DBAPIError) and fault is not None and fault.passes:
-                return  # of the database, which not every refusal is an OperationalError of
             _log.error("fault", about=self._about, exc_info=error)
             said = f"{type(error).__name__}: {error}"
             raise Fault(f"{fault.says} ({said})" if fault is not None else said) from error
@@ -138,9 +137,11 @@ def process(queue: str, is_stopping: Callable[[], bool]) -> Process:
     """This process on this host, serving `queue`."""
 
     def keep_alive() -> None:
-        with session_factory().begin() as session:
-            say_alive(session, f"{queue}@{socket.gethostname()}", queue)
+        sessions = session_factory(SWEEPER)
+        with sessions.begin() as session:
             sweep(session)
+        with sessions.begin() as session:
+            say_alive(session, f"{queue}@{socket.gethostname()}", queue)
 
     return Process(f"{socket.gethostname()}:{os.getpid()}", is_stopping, keep_alive, forks_jobs=True)
 
@@ -154,9 +155,9 @@ def make_drain(here: Process) -> Drain:
     assert configured.redis_url is not None  # the doorbell came through it
     client = OpenAIClient(configured)
     limiter = Limiter(configured.redis_url, configured.provider_account, here.owner)
-    return Drain(session_factory(), HANDLERS, client, limiter, loop, here, configured.llm_in_flight)
+    return Drain(session_factory(DRAIN), HANDLERS, client, limiter, loop, here, configured.llm_in_flight)
 
 
 def serve_job(here: Process) -> bool:
     """Do one due job. Returns whether there was one."""
-    return work_job(session_factory(), JOBS, here)
+    return work_job(session_factory(JOB), JOBS, here)

@@ -4,6 +4,7 @@
 """
 
 import errno
+from enum import StrEnum
 from typing import NamedTuple
 
 import psycopg
@@ -14,11 +15,21 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 _FREE_SPACE = "free space on it; what waits goes on by itself then"
 
 
+class Refusal(StrEnum):
+    """What a refusal of the database means for whoever works in the background."""
+
+    AWAY = "away"  # not there, or this connection is gone: everything waits for it
+    CLOSED = (
+        "closed"  # there, and takes this from nobody for want of something: disk full, read-only, no memory
+    )
+    BUSY = "busy"  # not now: somebody holds the rows, or it took too long. Others may have more luck
+    FAULT = "fault"  # not this: it would say the same again
+
+
 class ServerFault(NamedTuple):
     """Something below us that does not do its part: the database, Redis or a disk.
 
-    `says` is a clause without a full stop, for pages, scripts, `/readyz` and logs alike. `passes` tells whoever works
-    in the background whether to keep what it holds and try again; otherwise only this piece of work is concerned.
+    `says` is a clause without a full stop, for pages, scripts, `/readyz` and logs alike.
     """
 
     kind: str  # for logs: disk_full, read_only ...
@@ -26,7 +37,7 @@ class ServerFault(NamedTuple):
     says: str
     status: int = 503
     retry_after: int | None = None  # seconds; None where waiting alone does not help
-    passes: bool = True
+    refusal: Refusal = Refusal.CLOSED
 
 
 DISK_FULL = ServerFault(
@@ -45,6 +56,7 @@ TOO_MANY_CONNECTIONS = ServerFault(
     "the database takes no more connections: max_connections is reached",
     503,
     5,
+    refusal=Refusal.AWAY,
 )
 READ_ONLY = ServerFault(
     "read_only",
@@ -60,6 +72,7 @@ LOCKED = ServerFault(
     "another session of the database holds the rows that this needs; `/readyz` names it",
     503,
     5,
+    refusal=Refusal.BUSY,
 )
 TOO_SLOW = ServerFault(
     "time_limit",
@@ -67,6 +80,7 @@ TOO_SLOW = ServerFault(
     "the database did not finish within its time limit (statement_timeout)",
     503,
     5,
+    refusal=Refusal.BUSY,
 )
 IDLE_TOO_LONG = ServerFault(
     "transaction_time_limit",
@@ -74,12 +88,23 @@ IDLE_TOO_LONG = ServerFault(
     "the database ended this connection, because its transaction stood open for too long",
     503,
     5,
+    refusal=Refusal.BUSY,
 )
 STOPPING = ServerFault(
-    "stopping", "The database is stopping", "the database is stopping or starting anew", 503, 5
+    "stopping",
+    "The database is stopping",
+    "the database is stopping or starting anew",
+    503,
+    5,
+    refusal=Refusal.AWAY,
 )
 STARTING = ServerFault(
-    "starting", "The database is starting", "the database is still starting, or recovers from a crash", 503, 5
+    "starting",
+    "The database is starting",
+    "the database is still starting, or recovers from a crash",
+    503,
+    5,
+    refusal=Refusal.AWAY,
 )
 FORBIDDEN = ServerFault(
     "permission_denied",
@@ -96,7 +121,7 @@ CORRUPTED = ServerFault(
     "corrupted",
     "The database's files are damaged",
     "the database says that its files are damaged; restore a backup, or look with amcheck and pg_checksums",
-    passes=False,
+    refusal=Refusal.FAULT,
 )
 DISK_BROKEN = ServerFault(
     "disk_error", "The database cannot use its disk", "the database cannot read or write its disk", 503, 30
@@ -107,23 +132,26 @@ CONFLICTING = ServerFault(
     "this met another change at the same moment; try again",
     503,
     1,
+    refusal=Refusal.BUSY,
 )
 UNKNOWN_ROLE = ServerFault(
     "not_let_in",
     "The database does not let us in",
     "the database does not let us in: the name or the password in DATABASE_URL is wrong, or pg_hba.conf refuses it",
+    refusal=Refusal.AWAY,
 )
 NO_SUCH_DATABASE = ServerFault(
     "no_such_database",
     "The database is not there",
     "the server has no database of the name in DATABASE_URL: make it with `createdb`",
+    refusal=Refusal.AWAY,
 )
 UNSTORABLE = ServerFault(
     "too_large_to_store",
     "A value cannot be stored",
     "a value cannot be stored: it is longer or deeper than the database takes",
     422,
-    passes=False,
+    refusal=Refusal.FAULT,
 )
 NOBODY_LISTENS = ServerFault(
     "away",
@@ -131,6 +159,7 @@ NOBODY_LISTENS = ServerFault(
     "the database does not answer: nothing listens at its address",
     503,
     5,
+    refusal=Refusal.AWAY,
 )
 NO_SUCH_HOST = ServerFault(
     "unknown_host",
@@ -138,14 +167,18 @@ NO_SUCH_HOST = ServerFault(
     "the database does not answer: the host in DATABASE_URL is not known",
     503,
     5,
+    refusal=Refusal.AWAY,
 )
-AWAY = ServerFault("away", "The database does not answer", "the database does not answer", 503, 5)
+AWAY = ServerFault(
+    "away", "The database does not answer", "the database does not answer", 503, 5, refusal=Refusal.AWAY
+)
 NO_CONNECTION_FREE = ServerFault(
     "busy",
     "Too much at once",
     "every connection to the database is in use; try again in a few seconds",
     503,
     5,
+    refusal=Refusal.AWAY,
 )
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: the longest prefix counts.
@@ -160,8 +193,8 @@ _OF_SQLSTATE = {
     "40": CONFLICTING,
     "42501": FORBIDDEN,
     "42P01": OTHER_TABLES,
-    "42703": OTHER_TABLES._replace(passes=False),
-    "42704": OTHER_TABLES._replace(passes=False),
+    "42703": OTHER_TABLES._replace(refusal=Refusal.FAULT),
+    "42704": OTHER_TABLES._replace(refusal=Refusal.FAULT),
     "53": OUT_OF_MEMORY._replace(
         kind="no_resources", title="The database is overloaded", says="the database has run out of something"
     ),
@@ -169,9 +202,10 @@ _OF_SQLSTATE = {
     "53200": OUT_OF_MEMORY,
     "53300": TOO_MANY_CONNECTIONS,
     "54": UNSTORABLE,
+    "55006": LOCKED,
     "55P03": LOCKED,
     "57014": TOO_SLOW,
-    "57P": STOPPING,
+    "57": STOPPING,
     "57P03": STARTING,
     "57P05": IDLE_TOO_LONG,
     "58": DISK_BROKEN,
@@ -275,10 +309,21 @@ def server_fault(error: BaseException) -> ServerFault | None:
             return None
 
 
-def passes(error: BaseException) -> bool:
-    """Whether to keep what one works on and try again later: nothing is wrong with it."""
+def refusal_of(error: BaseException) -> Refusal:
+    """What an error means for the work in hand, of whatever kind it is: one that is not of the database is a fault."""
+    if not isinstance(error, DBAPIError):
+        return Refusal.FAULT
     fault = server_fault(error)
-    return fault is not None and fault.passes
+    if fault is not None:
+        return fault.refusal
+    return Refusal.AWAY if error.connection_invalidated else Refusal.FAULT
+
+
+def words_of(error: BaseException) -> str:
+    """The first line of what the database said, or the error itself."""
+    said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    lines = str(said).strip().splitlines()
+    return lines[0] if lines else type(said).__name__
 
 
 def _of_database(error: psycopg.Error) -> ServerFault | None:

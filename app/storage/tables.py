@@ -306,6 +306,12 @@ class WorkItem(_Numbered, _Created, Base):
             "id",
             postgresql_where=text("state = 'pending'"),
         ),
+        Index(
+            "ix_work_item_suspect",
+            "run_id",
+            "id",
+            postgresql_where=text("losses >= 2 AND state IN ('pending', 'leased')"),
+        ),
         Index("ix_work_item_lease", "run_id", "lease_expires_at", postgresql_where=text("state = 'leased'")),
         Index("ix_work_item_parked", "run_id", "lane", "id", postgresql_where=text("state = 'parked'")),
         Index(
@@ -327,6 +333,7 @@ class WorkItem(_Numbered, _Created, Base):
     outcome: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(default=0)  # calls sent, not waits
     bad_replies: Mapped[int] = mapped_column(server_default=text("0"), default=0)  # of those, unusable
+    losses: Mapped[int] = mapped_column(server_default=text("0"), default=0)  # its holder died that often
     reparse: Mapped[bool] = mapped_column(
         server_default=text("false"), default=False
     )  # read the last reply again

@@ -21,6 +21,7 @@ from app.llm.client import Client
 from app.llm.limiter import Limiter
 from app.pipeline import Outcome, RunKind, Stage
 from app.prompting.prompt import Prompt
+from app.storage.database import DRAIN, make_engine
 from app.storage.tables import Base, Call, Price, Run, WorkItem
 from tests.factories import make_project
 
@@ -105,6 +106,7 @@ def make_drain(
 ) -> Iterator[Callable[..., Drain]]:
     """Drains with a client, at a gate that nobody else uses; they are closed in the end."""
     provider, drains = uuid.uuid4().hex, list[Drain]()
+    bound = make_engine(servers[0], DRAIN)
 
     def make(
         client: Client, process: Process | None = None, in_flight: int = 8, handler: Handler | None = None
@@ -112,12 +114,14 @@ def make_drain(
         here = process or Process(f"test {len(drains)}")
         limiter = Limiter(servers[1], provider, here.owner)
         handlers = {Stage.GENERATE: handler or Echo()}
-        drains.append(Drain(sessions, handlers, client, limiter, loop, here, in_flight))
+        own = sessionmaker(bound, expire_on_commit=False)
+        drains.append(Drain(own, handlers, client, limiter, loop, here, in_flight))
         return drains[-1]
 
     yield make
     for drain in drains:
         drain.close()
+    bound.dispose()
 
 
 @pytest.fixture

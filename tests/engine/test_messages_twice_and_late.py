@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.engine.asking import Departure, take_off
 from app.engine.drain import Drain
+from app.engine.items import claim
 from app.engine.recording import Landed, land
 from app.engine.runs import progress_of
 from app.engine.sweep import sweep
@@ -26,7 +27,8 @@ Sessions = sessionmaker[Session]
 
 def depart(sessions: Sessions, owner: str) -> Sequence[Departure]:
     with sessions.begin() as session:
-        return take_off(session, HANDLERS, owner, ITEMS).departures
+        claimed = claim(session, [Stage.GENERATE], ITEMS, owner)
+        return take_off(session, HANDLERS, claimed).departures
 
 
 def arrive(sessions: Sessions, departures: Sequence[Departure]) -> None:

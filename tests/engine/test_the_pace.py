@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.pace import Pace
+from app.engine.pace import Pace, Places
 
 
 @given(places=st.integers(1, 256), turns=st.lists(st.tuples(st.integers(0, 256), st.booleans())))
@@ -28,3 +28,12 @@ def test_what_landed_in_a_turn_is_claimed_for_the_next_and_a_few_more(places: in
 
 def test_a_turn_is_short_while_little_is_in_the_air() -> None:
     assert Pace.turn_s(1) < Pace.turn_s(16) < Pace.turn_s(32) == Pace.turn_s(500)
+
+
+def test_every_model_has_places_of_its_own_and_a_few_when_all_together_are_at_the_bound() -> None:
+    places = Places(32)
+    taken = {f"slow {number}": 64 for number in range(4)}
+
+    assert places.room("quick", {"slow": 64}, {}) >= 32
+    assert places.room("slow", {"slow": 64}, {}) == 0
+    assert places.room("quick", taken, {}) == 4

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Connection, Engine, func, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.engine import stalls
+from app.engine import blockers
 from app.engine.closing import close, put_back
 from app.engine.items import claim
 from app.engine.runs import open_run, pause_run
@@ -34,7 +34,7 @@ def _workers_are_there(sessions: sessionmaker[Session]) -> None:
 @pytest.fixture
 def hanging(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Connection]:
     """A session that says something in a transaction and then nothing more, for as long as is too long."""
-    monkeypatch.setattr(stalls, "_HOLDS_FOR", timedelta(0))
+    monkeypatch.setattr(blockers, "HOLDS_FOR", timedelta(0))
 
     def hang(statement: str) -> Connection:
         connection = engine.connect()
@@ -181,7 +181,7 @@ def test_what_moves_or_is_paused_says_nothing(
 def test_a_session_for_which_others_wait_is_told_without_any_run(
     sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch, hanging: Callable[[str], Connection]
 ) -> None:
-    monkeypatch.setattr(stalls, "_WAITED_FOR", timedelta(0))
+    monkeypatch.setattr(blockers, "WAITED_FOR", timedelta(0))
     with sessions.begin() as session:
         make_project(session)
 

@@ -154,3 +154,39 @@ def test_the_words_of_a_refusal_can_be_stored() -> None:
     reply = read_reply({"choices": [{"message": {"content": None, "refusal": "no\x00\udc00"}}]})
 
     assert reply.refusal == "no\ufffd\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("retry_epoch", (Failure.RATE_LIMITED, "rate_limit_exceeded")),
+        ("retry_inf", (Failure.RATE_LIMITED, "rate_limit_exceeded")),
+        ("retry_503_day", (Failure.TRANSIENT, "overloaded")),
+        ("html_200", (Failure.TRANSIENT, "malformed_reply")),
+        ("deep_json", (Failure.TRANSIENT, "malformed_reply")),
+        ("huge_number", (Failure.TRANSIENT, "malformed_reply")),
+        ("endless", (Failure.TRANSIENT, "reply_too_long")),
+        ("ctx_400", (Failure.PERMANENT, "400")),
+        ("422_schema", (Failure.PERMANENT, "http_422")),
+    ],
+)
+def test_an_odd_answer_is_a_failure_with_a_bounded_wait(
+    url: str, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch, mode: str, expected: object
+) -> None:
+    monkeypatch.setattr(behaviour, "modes", {"test": mode})
+
+    error = failure(url)
+
+    assert (error.failure, error.code) == expected
+    assert error.retry_after is None or 0 <= error.retry_after <= 3600
+
+
+@pytest.mark.parametrize("mode", ["usage_null", "usage_zero", "usage_empty", "usage_absurd"])
+def test_tokens_that_are_not_said_or_absurd_count_nothing(
+    url: str, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr(behaviour, "modes", {"test": mode})
+
+    reply = ask(url)
+
+    assert (reply.prompt_tokens, reply.completion_tokens) == (0, 0)

@@ -164,6 +164,34 @@ def test_after_long_failure_only_probes_go_until_one_succeeds(gate: Gate) -> Non
     run(test)
 
 
+@pytest.mark.parametrize("outcome", [throttled(), FAILED], ids=["too many", "failure"])
+def test_where_nothing_succeeds_few_go_and_the_pauses_grow_until_something_does(
+    gate: Gate, outcome: ProviderError
+) -> None:
+    async def test() -> None:
+        async with gate.limiter() as limiter:
+            await asyncio.gather(*(call(limiter, outcome) for _ in range(20)))
+            await asyncio.sleep(0.1)
+            first = read_state(gate.redis, gate.account, "model")
+            gate.set(blocked=0)
+            await asyncio.gather(*(call(limiter, outcome) for _ in range(4)))
+            await asyncio.sleep(0.1)
+            second = read_state(gate.redis, gate.account, "model")
+            seen = limiter.state("model")
+            gate.set(blocked=0)
+            await call(limiter)
+            await asyncio.sleep(0.1)
+            assert await granted_within(2.0, asyncio.gather(*(call(limiter) for _ in range(4))))
+            assert first is not None
+            assert second is not None
+            assert seen is not None
+            assert 0.2 < first.blocked_s < second.blocked_s
+            assert seen.ceiling is not None
+            assert seen.ceiling <= 4
+
+    run(test)
+
+
 def test_a_flush_only_forgets(gate: Gate) -> None:
     async def test() -> None:
         async with gate.limiter() as limiter, limiter.slot("model", 10, UNKNOWN):
