@@ -10,6 +10,11 @@ from app.errors import InvalidInput
 FEWEST_CHARACTERS = 10
 MOST_CHARACTERS = 200  # a longer one would only buy the sender our processor time
 
+AT_ONCE = 2
+"""Passwords that one process looks at in the same moment: each takes 64 MiB, and four threads of its own."""
+
+_free = threading.BoundedSemaphore(AT_ONCE)
+
 
 @lru_cache
 def _argon2() -> PasswordHash:
@@ -19,12 +24,6 @@ def _argon2() -> PasswordHash:
 @lru_cache
 def _nobodys_hash() -> str:
     return _argon2().hash("nobody has this password")
-
-
-AT_ONCE = 2
-"""Passwords that one process looks at in the same moment: each takes 64 MiB and a core or more."""
-
-_free = threading.BoundedSemaphore(AT_ONCE)
 
 
 def hash_password(password: str) -> str:

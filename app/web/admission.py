@@ -18,7 +18,7 @@ REQUESTS = Gate(PLACES, each=4)
 """Requests with a session of the database. AnyIO has 40 threads, and the pool of connections more than places."""
 
 PASSWORDS = Gate(2)
-"""Requests that hash a password: each takes 64 MiB and as many processor cores as there are."""
+"""Requests that hash a password: each takes 64 MiB, and four threads of its own."""
 
 PROBES = Gate(2)
 """`/readyz` and `/metrics`, which ask without a session of their own; they come in for everybody in turn."""
