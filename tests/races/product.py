@@ -129,7 +129,7 @@ class Product:
         deadline = time.monotonic() + PATIENCE_S
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watching:
             while time.monotonic() < deadline:
-                answered = len(select.select(sockets, [], [], 0.004)[0])
+                answered = len(select.select(sockets, [], [], 0.015)[0])
                 if watching.execute(_WAITING).scalar_one() + answered >= len(lines):
                     return
 
