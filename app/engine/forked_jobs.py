@@ -103,11 +103,16 @@ def _settle(ended: _Ended, sessions: sessionmaker[Session], item: WorkItem) -> N
         how = f"signal {-ended.status} ({signal.Signals(-ended.status).name})"
         _log.error("job_died", run_id=item.run_id, how=how, attempt=item.attempts)
         if item.attempts < MOST_DEATHS:
-            _put_back(sessions, put_back(item, seconds=2.0**item.attempts))
+            _put_back(sessions, put_back(item, seconds=_wait_before(item.attempts + 1)))
             return
         with sessions() as session:
             why = f"its process was ended {item.attempts} times, at last by {how}; SIGKILL mostly means that memory ran out"
             end_in_failure(session, item, why)
+
+
+def _wait_before(attempt: int) -> float:
+    """Seconds: whatever took the memory may need a moment to end."""
+    return 2.0 ** (attempt - 1)
 
 
 def _put_back(sessions: sessionmaker[Session], closing: Closing) -> None:
