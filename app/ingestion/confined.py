@@ -1,11 +1,10 @@
 """Reads foreign files in a process of its own, within limits. Touches processes.
 
-Whatever a file holds can end that process only, and whoever wants the reading to end, ends it. It hands what it has
-read over in small pieces and sees no database. What was handed over before it ended is kept.
+Whatever a file holds can end that process only, and whoever wants the reading to end, ends it. It hands over what
+it has read one by one and sees no database. What was handed over before it ended is kept.
 """
 
 import gc
-import io
 import os
 import pickle
 import sys
@@ -24,11 +23,9 @@ STILL_S = 120.0  # without a sign of the reader, before it counts as hanging
 WAIT_S = 1.0  # before whoever waits hears that nothing came
 STEP_ROWS = 1000
 STEP_BYTES = 16 * 1024**2  # of what is handed over, packed
-_PIECE_ROWS = 250
-_PIECE_BYTES = 1024**2
-_PIECE_S = 0.5
+_SIGN_S = 0.5
 _HIGHEST_FILE = 2**20
-_MORE, _DONE, _STOPPED = b"m", b"d", b"s"  # what the first byte of a message says
+_MORE, _GOES_ON, _DONE, _STOPPED = b"m", b"g", b"d", b"s"  # what the first byte of a message says
 
 _Read = TypeVar("_Read")
 _Pipe: TypeAlias = "Connection[Any, Any]"
@@ -75,11 +72,11 @@ class Reading(Generic[_Read]):
                 while (
                     len(step) < STEP_ROWS
                     and size < STEP_BYTES
-                    and (piece := self._piece(heard_at)) is not None
+                    and (packed := self._next(heard_at)) is not None
                 ):
                     heard_at = time.monotonic()
-                    step += _unpacked(piece)
-                    size += len(piece)
+                    size += len(packed)
+                    step += [pickle.loads(packed)] if packed else []
             except ReadingStopped as error:
                 stopped = error
             if step or not self._is_over:
@@ -89,8 +86,8 @@ class Reading(Generic[_Read]):
         if stopped is not None:
             raise stopped
 
-    def _piece(self, heard_at: float) -> bytes | None:
-        """What comes next; None when nothing came for a second, and at the end."""
+    def _next(self, heard_at: float) -> bytes | None:
+        """What comes next, packed; empty where it is a mere sign, None when nothing came for a second and at the end."""
         if self._is_over:
             return None
         if not self._from.poll(WAIT_S):
@@ -99,7 +96,7 @@ class Reading(Generic[_Read]):
             return None
         try:
             message = self._from.recv_bytes()
-        except EOFError:
+        except (EOFError, OSError):  # it ended between two things, or in the middle of one
             self._end(_how(self._child.wait(WAIT_S)))
             return None
         if message[:1] == _STOPPED:
@@ -119,13 +116,6 @@ def _how(status: int | None) -> str:
     if status is not None and status < 0:
         return f"the process that read it was ended by signal {-status}, as one is that takes too much memory"
     return "the process that read it ended early"
-
-
-def _unpacked(piece: bytes) -> list[Any]:
-    file, found = io.BytesIO(piece), []
-    while file.tell() < len(piece):
-        found.append(pickle.load(file))
-    return found
 
 
 # --- the process that reads -------------------------------------------------------------------------------
@@ -151,18 +141,14 @@ def _read(things: Callable[[], Iterable[object]], skip: int, into: _Pipe) -> Non
 
 
 def _send_all(things: Iterable[object], skip: int, into: _Pipe) -> None:
-    """In pieces that are large enough to be cheap, and every half second what there is: a sign that it goes on."""
-    piece: list[bytes] = []
-    size, sent_at = 0, time.monotonic()
+    """Each at once, for the next may be the last; of those that are skipped a sign every half second."""
+    sent_at = time.monotonic()
     for number, thing in enumerate(things):
         if number >= skip:
-            piece.append(pickle.dumps(thing, pickle.HIGHEST_PROTOCOL))
-            size += len(piece[-1])
-        now = time.monotonic()
-        if len(piece) >= _PIECE_ROWS or size >= _PIECE_BYTES or now - sent_at >= _PIECE_S:
-            into.send_bytes(b"".join([_MORE, *piece]))
-            piece, size, sent_at = [], 0, now
-    into.send_bytes(b"".join([_MORE, *piece]))
+            into.send_bytes(_MORE + pickle.dumps(thing, pickle.HIGHEST_PROTOCOL))
+        elif time.monotonic() - sent_at >= _SIGN_S:
+            into.send_bytes(_GOES_ON)
+            sent_at = time.monotonic()
 
 
 def _close_all_but(kept: Collection[int]) -> None:

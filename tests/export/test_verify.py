@@ -1,9 +1,7 @@
 """A release is verified from its files alone: whatever is changed, added or missing is named."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.export.formats import (
-    ALWAYS_BUILT,
     CARD,
     CERTIFICATE,
     CODEOCEAN,
@@ -21,118 +18,22 @@ from app.export.formats import (
     PARQUET,
     file_name,
 )
-from app.export.quoting import quoted, summary
 from app.export.report import paragraph
 from app.export.verify import verify
 from app.export.writing import (
-    CodeoceanWriter,
     derive,
-    described,
-    release_hash,
-    rows_of,
-    sealed,
-    write_audit,
     write_json,
 )
-from app.guarantee.certificate import LOT_FILE, certificate
+from app.guarantee.certificate import LOT_FILE
 from app.guarantee.lot import hash_without
-from app.rows.codeocean import Row, row_hash
-from tests.guarantee.audits import Audit, row
+from app.rows.codeocean import row_hash
+from tests.export.folders import SPLITS, describe, edit_manifest
 
-SPLITS = ("train", "test")
-FORMATS = (*ALWAYS_BUILT, "alpaca")
 BYTES_TRIED = 12  # of each file, from its first to its last
-
-
-@pytest.fixture(scope="module")
-def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of an audited lot. Tests change copies of it."""
-    folder = tmp_path_factory.mktemp("audited")
-    audit = Audit()
-    made = certificate(audit.facts)
-    write_rows(folder, audit.released())
-    write_audit(folder, audit.lot, made)
-    describe(folder, "audited")
-    return folder
-
-
-@pytest.fixture
-def release(audited: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(audited, tmp_path / "elsewhere"))
-
-
-@pytest.fixture
-def unaudited(tmp_path: Path) -> Path:
-    folder = tmp_path / "unaudited"
-    folder.mkdir()
-    write_rows(folder, [row(number, decision="accept") for number in range(1, 6)])
-    describe(folder, "people")
-    return folder
-
-
-def write_rows(folder: Path, rows: list[Row]) -> None:
-    """A fifth of them in the second split."""
-    writer = CodeoceanWriter(folder, list(SPLITS))
-    for number, one in enumerate(rows):
-        writer.write(SPLITS[number % 5 == 4], one)
-    writer.close()
-    for split in SPLITS:
-        for format_ in FORMATS:
-            if format_ != CODEOCEAN:
-                derive(folder, format_, split)
-    (folder / CARD).write_text("# A release\n")
-
-
-def describe(folder: Path, basis: str, **more: Any) -> None:
-    """A manifest of what lies in the folder now."""
-    rows = {split: (folder / file_name(CODEOCEAN, split)).read_bytes().count(b"\n") for split in SPLITS}
-    files = [
-        described(folder / file_name(format_, split), format_, split, rows[split])
-        for format_ in FORMATS
-        for split in SPLITS
-    ]
-    files += [described(folder / CARD, "card", None, 0)]
-    if basis == "audited":
-        files += [
-            described(folder / LOT_FILE, "lot", None, 304),
-            described(folder / CERTIFICATE, "certificate", None, 0),
-        ]
-    manifest = {
-        "name": "first",
-        "schema_version": 1,
-        "created_at": "2026-11-27T12:00:00+00:00",
-        "basis": basis,
-        "rows": sum(rows.values()),
-        "splits": rows,
-        "files": [one._asdict() for one in files],
-        "sha256": release_hash(folder, list(SPLITS)),
-        "audit": "not audited",
-        "gates": {
-            "secrets": "not checked",
-            "exact_duplicate": {"mode": "block", "found": 2, "removed": 1},
-        },
-        "funnel": {"snippets": 19, "picked": 18, "instances": 9, "accepted": 5, "waiting": 4}
-        | {"released": sum(rows.values())},
-        **more,
-    }
-    if basis == "audited":
-        with suppress(ValueError, TypeError):  # a test broke it
-            made = json.loads((folder / CERTIFICATE).read_text())
-            decisions = [
-                row["decision"] for split in SPLITS for row in rows_of(folder / file_name(CODEOCEAN, split))
-            ]
-            manifest |= {"audit": summary(made, decisions), "certificate": quoted(made)}
-    write_json(folder / MANIFEST, sealed(manifest))
 
 
 def problems(folder: Path) -> list[str]:
     return verify(folder).problems
-
-
-def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object], *, seal: bool = True) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text())
-    change(manifest)
-    write_json(folder / MANIFEST, sealed(manifest) if seal else manifest)
 
 
 def edit_rows(folder: Path, change: Callable[[list[dict[str, Any]]], object]) -> None:

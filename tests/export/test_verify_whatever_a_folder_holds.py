@@ -17,7 +17,7 @@ from app.export.verify import verify
 from app.export.writing import sealed, sha256_of, write_json
 from app.guarantee.certificate import LOT_FILE
 from app.guarantee.lot import hash_without
-from tests.export.test_verify import audited, describe, edit_manifest, release, unaudited  # noqa: F401
+from tests.export.folders import describe, edit_manifest
 
 ODD: list[Any] = [
     None,
@@ -108,7 +108,7 @@ def test_no_field_of_a_certificate_can_be_changed_unseen_though_every_hash_is_ma
     assert unseen == []
 
 
-def test_no_field_of_a_manifest_can_be_changed_unseen_though_it_is_sealed_anew(release: Path) -> None:  # noqa: F811
+def test_no_field_of_a_manifest_can_be_changed_unseen_though_it_is_sealed_anew(release: Path) -> None:
     about = json.loads((release / MANIFEST).read_text())
     unseen: list[Any] = []
     for number, path in enumerate(of_each_kind(places_in(about))):
@@ -159,7 +159,7 @@ def _list_anew(folder: Path, about: dict[str, Any]) -> None:
     ],
 )
 def test_what_follows_from_the_certificate_or_from_the_rows_is_compared(
-    release: Path,  # noqa: F811
+    release: Path,
     change: Callable[[dict[str, Any]], object],
     says: str,
 ) -> None:
@@ -171,7 +171,7 @@ def test_what_follows_from_the_certificate_or_from_the_rows_is_compared(
     assert any(says in one for one in check(release))
 
 
-def test_a_split_that_was_emptied_is_noticed(unaudited: Path) -> None:  # noqa: F811
+def test_a_split_that_was_emptied_is_noticed(unaudited: Path) -> None:
     (unaudited / "codeocean.test.jsonl").write_bytes(b"")
     assert any("codeocean.test.jsonl has 0 bytes" in one for one in check(unaudited))
 
@@ -182,7 +182,7 @@ def test_a_split_that_was_emptied_is_noticed(unaudited: Path) -> None:  # noqa: 
 
 
 def test_a_release_of_a_version_without_a_hash_of_the_manifest_is_checked_and_says_so(
-    unaudited: Path,  # noqa: F811
+    unaudited: Path,
 ) -> None:
     about = json.loads((unaudited / MANIFEST).read_text())
     write_json(unaudited / MANIFEST, {name: one for name, one in about.items() if name != "self_sha256"})
@@ -233,7 +233,7 @@ NAMES = (
 
 
 @pytest.mark.parametrize("become", [no_json, a_folder, a_pipe, a_link_to_nowhere, a_device, rubbish])
-def test_whatever_lies_where_a_file_should_be_is_named(audited: Path, tmp_path: Path, become: Any) -> None:  # noqa: F811
+def test_whatever_lies_where_a_file_should_be_is_named(audited: Path, tmp_path: Path, become: Any) -> None:
     for name in NAMES:
         folder = Path(shutil.copytree(audited, tmp_path / name.replace(".", "-")))
         become(folder, name)
@@ -241,7 +241,7 @@ def test_whatever_lies_where_a_file_should_be_is_named(audited: Path, tmp_path: 
         assert any(one.startswith(name) for one in check(folder)), name
 
 
-def test_a_broken_parquet_file_that_is_listed_as_it_is_is_named(unaudited: Path) -> None:  # noqa: F811
+def test_a_broken_parquet_file_that_is_listed_as_it_is_is_named(unaudited: Path) -> None:
     rubbish(unaudited, "train.parquet")
     describe(unaudited, "people")
 
@@ -250,7 +250,7 @@ def test_a_broken_parquet_file_that_is_listed_as_it_is_is_named(unaudited: Path)
 
 
 def test_names_that_are_no_text_and_signs_that_move_the_terminal_are_shown_harmlessly(
-    unaudited: Path,  # noqa: F811
+    unaudited: Path,
 ) -> None:
     Path(os.fsdecode(bytes(unaudited) + b"/caf\xe9\x1b[2J.txt")).write_bytes(b"")
 
