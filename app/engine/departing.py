@@ -58,7 +58,7 @@ class Departures:
     def take_off(self) -> Iterator[tuple[list[Departure], set[int]]]:
         """Open the calls of what was claimed: those that may be sent now, and the runs of which something ended.
 
-        Raises where the database is away or takes nothing from anybody: what has no call by then is kept.
+        Raises where the database is away, or takes nothing at all: what has no call by then is kept.
         """
         later: list[Sequence[WorkItem]] = []
         while self._queue:
@@ -81,11 +81,11 @@ class Departures:
                 return take_off(session, self._handlers, group), ()
         except Exception as fault:
             refusal = refusal_of(fault)
-            if refusal in (Refusal.AWAY, Refusal.CLOSED):
+            if refusal is Refusal.AWAY:
                 raise
             if len(run_ids) > 1:
                 return nothing, _by_run(group)
-            if refusal is Refusal.BUSY:
+            if refusal is not Refusal.FAULT:
                 self._avoid(group, fault)
             elif len(group) > 1:
                 middle = len(group) // 2
@@ -101,8 +101,8 @@ class Departures:
         tries = self._avoided.get(run_id, (0.0, 0))[1]
         pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**tries) * random.uniform(0.75, 1.25)
         self._avoided[run_id] = (time.monotonic() + pause, min(tries + 1, 16))
-        _log.warning("rows_are_held", run_id=run_id, error=words_of(fault), again_in_s=round(pause))
-        why = ("rows_held", f"somebody holds rows of this run: {words_of(fault)}")
+        _log.warning("run_left_alone", run_id=run_id, error=words_of(fault), again_in_s=round(pause))
+        why = (f"database_{refusal_of(fault)}", f"the database did not take it yet: {words_of(fault)}")
         self._try(partial(hand_back, items=group, seconds=pause, why=why))
 
     def _try(self, how: Callable[[Session], None]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     CTE,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     ScalarSelect,
     Text,
     and_,
+    case,
     column,
     exists,
     func,
@@ -145,7 +146,7 @@ def claim_suspect(session: Session, owner: str, besides: Collection[int] = ()) -
             mine.losses >= SUSPECT_FROM,
             in_state(ItemState.PENDING, mine),
             mine.stage.in_(MODEL_STAGES),
-            _is_due(mine),
+            is_due(mine),
             Run.state.in_(_GOING),
             Run.id.not_in(besides),
             ~has_one,
@@ -206,12 +207,13 @@ def _lanes_by_model(session: Session, besides: Collection[int]) -> Iterator[_Lan
             Run.state.in_(_GOING), Run.id.not_in(besides), or_(*has_due)
         )
     )
-    for run in going:
-        run_id, priority, params = run[0], run[1], run[2]
+    for row in going:
+        run: tuple[Any, ...] = tuple(row)
+        run_id, priority, params = run[:3]
         parts = list(zip(of_roles, run[3 : 3 + len(of_roles)], run[3 + len(of_roles) :], strict=True))
         for model in sorted({model_of(stages[0], params) for stages in of_roles}):
             mine = [part for part in parts if model_of(part[0][0], params) == model]
-            if any(is_due for _, is_due, _ in mine):
+            if any(has_some for _, has_some, _ in mine):
                 stages = tuple(stage for of_role, *_ in mine for stage in of_role)
                 weight = WEIGHT_OF_PRIORITY[Priority(priority)]
                 flying = sum(in_flight for *_, in_flight in mine)
@@ -227,7 +229,7 @@ def _has_due(stages: Collection[Stage]) -> ColumnElement[bool]:
             pending.run_id == Run.id,
             pending.stage.in_(stages),
             in_state(ItemState.PENDING, pending),
-            _is_due(pending),
+            is_due(pending),
         )
         .exists()
     )
@@ -242,7 +244,7 @@ def _in_flight(stages: Collection[Stage]) -> ScalarSelect[int]:
     return of_run.scalar_subquery()
 
 
-def _is_due(item: type[WorkItem] = WorkItem) -> ColumnElement[bool]:
+def is_due(item: type[WorkItem] = WorkItem) -> ColumnElement[bool]:
     """Its time has come, or is further off than this program puts anything: an earlier one took a provider's word
     for it, and the item would wait until 2083."""
     return or_(item.next_attempt_at <= func.now(), item.next_attempt_at > func.now() + _FARTHEST)
@@ -263,7 +265,7 @@ def _claim_of_runs(
             mine.run_id == share.c.run_id,
             mine.stage.in_(stages),
             in_state(ItemState.PENDING, mine),
-            _is_due(mine),
+            is_due(mine),
             or_(mine.losses < SUSPECT_FROM, mine.stage.not_in(MODEL_STAGES)),
         )
         .order_by(mine.stage, mine.id)
@@ -297,7 +299,8 @@ def _lease(session: Session, due: CTE, owner: str) -> list[WorkItem]:
 
 def seconds_until_due(session: Session, stages: Collection[Stage]) -> float | None:
     """Until the next waiting item of a run that is not held is due; None when nothing waits."""
-    soonest = select(func.min(WorkItem.next_attempt_at)).where(
+    moment = case((is_due(), func.now()), else_=WorkItem.next_attempt_at)
+    soonest = select(func.min(moment)).where(
         WorkItem.run_id == Run.id, WorkItem.stage.in_(stages), in_state(ItemState.PENDING)
     )
     left = func.extract("epoch", func.min(soonest.scalar_subquery()) - func.clock_timestamp())

@@ -1,6 +1,7 @@
 """Processor work: one run at a time, in steps, each committed with its checkpoint and its lease."""
 
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -57,7 +58,7 @@ def _work(sessions: sessionmaker[Session], job: Job, item: WorkItem, process: Pr
             _end_in_failure(session, item, error)
         except DBAPIError as error:
             session.rollback()
-            _try_again(session, item, error)
+            _try_again_when_it_answers(session, item, error)
     with sessions.begin() as session:
         complete_runs(session)
         tell(session, [item.run_id])
@@ -89,8 +90,21 @@ def _silence(seconds: int) -> Select[Any]:
     return select(func.set_config("idle_in_transaction_session_timeout", f"{seconds}s", True))
 
 
+def _try_again_when_it_answers(session: Session, item: WorkItem, error: DBAPIError) -> None:
+    deadline = time.monotonic() + LEASE.total_seconds()
+    while True:
+        try:
+            _try_again(session, item, error)
+            return
+        except DBAPIError:
+            session.rollback()
+            if time.monotonic() > deadline:
+                raise  # its lease runs out
+            time.sleep(1)
+
+
 def _try_again(session: Session, item: WorkItem, error: DBAPIError) -> None:
-    """The database refused a step: later it may not. Where it is away, this fails and the lease runs out."""
+    """The database refused a step: later it may not."""
     refusal, said = refusal_of(error), f"the database refused: {words_of(error)}"
     is_theirs = refusal in (Refusal.AWAY, Refusal.CLOSED)  # it costs no try that everybody is refused
     if refusal is Refusal.FAULT or (refusal is Refusal.BUSY and item.attempts >= _MOST_REFUSED):

@@ -2,7 +2,8 @@
 
 A group is recorded in one transaction. Where that fails because of what is in it, it is halved until the one that
 is at fault stands alone: that one ends as an error and the others are as if nothing had been. Where it fails because
-somebody holds the rows, the replies of that run are put aside and tried again later, and the others go on.
+somebody holds the rows, or the database has no room, the replies of that run are put aside and tried again later, and
+the others go on.
 """
 
 import random
@@ -60,7 +61,7 @@ class Landings:
     def record(self) -> Iterator[Landed]:
         """Record all that is due, and yield what is done with.
 
-        Raises where the database is away or takes nothing from anybody: what is not recorded by then is kept.
+        Raises where the database is away: what is not recorded by then is kept.
         """
         now = time.monotonic()
         self._queue += (group for group in self._aside if group.at <= now)
@@ -80,11 +81,11 @@ class Landings:
         try:
             left = self._attempt(partial(land, handlers=self._handlers, landed=group.landed))
         except Exception as fault:  # noqa: BLE001 - whatever it is, it must not cost the others their replies
-            refusal = _raise_where_all_wait(fault)
+            may_pass = _may_pass(fault)
             if len(run_ids) > 1:
                 return (), _by_run(group)
-            if refusal is Refusal.BUSY:
-                _log.warning("rows_are_held", run_id=next(iter(run_ids)), error=words_of(fault))
+            if may_pass:
+                _log.warning("not_recorded_yet", run_id=next(iter(run_ids)), error=words_of(fault))
                 busy.update(run_ids)
                 for half in _halves(group):
                     self._put_aside(half)
@@ -103,7 +104,7 @@ class Landings:
             try:
                 left = self._attempt(resort)
             except Exception as again:  # noqa: BLE001 - there is one resort more
-                if _raise_where_all_wait(again) is Refusal.BUSY:
+                if _may_pass(again):
                     left = {one.call_id}
                 else:
                     _log.error("landing_fault_again", call_id=one.call_id, exc_info=again)
@@ -124,12 +125,12 @@ class Landings:
         self._aside.append(_Group(group.landed, at, min(group.tries + 1, 16)))
 
 
-def _raise_where_all_wait(fault: Exception) -> Refusal:
-    """What a failure means for the others; raises it where nothing can be written at all."""
+def _may_pass(fault: Exception) -> bool:
+    """Whether the same may be taken later; raises where the database is away."""
     refusal = refusal_of(fault)
-    if refusal in (Refusal.AWAY, Refusal.CLOSED):
+    if refusal is Refusal.AWAY:
         raise fault
-    return refusal
+    return refusal is not Refusal.FAULT
 
 
 def _run_of(landed: Landed) -> int:

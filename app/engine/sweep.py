@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.engine.calls import mark_lost_calls, runs_with_lost_calls
 from app.engine.goals import steer
-from app.engine.items import in_state, release_expired
+from app.engine.items import in_state, is_due, release_expired
 from app.engine.losses import lost_items, see_to_lost
 from app.engine.runs import cancel_stragglers, complete_runs, note
 from app.engine.standing import SWEEP_LOCK, what_blocks
@@ -156,7 +156,7 @@ def stages_with_due_items(session: Session) -> list[Stage]:
         due = exists().where(
             WorkItem.stage == stage,
             in_state(ItemState.PENDING),
-            WorkItem.next_attempt_at <= func.now(),
+            is_due(),
             Run.id == WorkItem.run_id,
             Run.state.in_((RunState.QUEUED, RunState.RUNNING)),
         )

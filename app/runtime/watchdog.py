@@ -13,13 +13,14 @@ import psutil
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import NullPool
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.engine.sweep import stages_with_due_items
 from app.queue import QUEUES, doorbell_for
 from app.settings import settings
+from app.storage.database import SWEEPER, make_engine
 
 _LOOK_EVERY = 4  # times within the silence that is too long
 
@@ -45,7 +46,9 @@ def _watch(queue: str, heard_at: Callable[[], float]) -> None:
 def _is_work_waiting(queue: str) -> bool:
     """Whether something is due, and both that know of it answer: else a new start would not help."""
     configured = settings()
-    engine = create_engine(configured.database_url or "", poolclass=NullPool)  # the children forked from here
+    engine = make_engine(
+        configured.database_url or "", SWEEPER, poolclass=NullPool
+    )  # the children forked from here
     try:
         with Redis.from_url(configured.redis_url or "", socket_timeout=2) as redis:
             redis.ping()

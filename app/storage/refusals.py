@@ -10,14 +10,14 @@ class Refusal(StrEnum):
     """Why the database did not do something."""
 
     AWAY = "away"  # not there, or this connection is gone: everything waits for it
-    CLOSED = "closed"  # there, and takes nothing from anybody: disk full, read-only, no memory
+    CLOSED = "closed"  # there, and does not take it for want of something: disk full, read-only, no memory
     BUSY = "busy"  # not now: somebody holds the rows, or it took too long. Others may have more luck
     FAULT = "fault"  # not this: it would say the same again
 
 
-_BUSY = ("40", "55", "57014")  # deadlock, rows that are locked, a time-out
+_BUSY = ("40", "55", "57014", "25P03", "25P04")  # deadlock, rows that are locked, a time-out
 _CLOSED = ("53", "25006", "58")  # no room, read-only, errors of the system below
-_AWAY = ("08", "57", "53300", "25P03", "25P04")  # of the connection, or of the server's coming and going
+_AWAY = ("08", "57", "53300")  # of the connection, or of the server's coming and going
 
 
 def refusal_of(error: BaseException) -> Refusal:
