@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     CTE,
@@ -207,8 +207,9 @@ def _lanes_by_model(session: Session, besides: Collection[int]) -> Iterator[_Lan
             Run.state.in_(_GOING), Run.id.not_in(besides), or_(*has_due)
         )
     )
-    for run in going:
-        run_id, priority, params = run[0], run[1], run[2]
+    for row in going:
+        run: tuple[Any, ...] = tuple(row)
+        run_id, priority, params = run[:3]
         parts = list(zip(of_roles, run[3 : 3 + len(of_roles)], run[3 + len(of_roles) :], strict=True))
         for model in sorted({model_of(stages[0], params) for stages in of_roles}):
             mine = [part for part in parts if model_of(part[0][0], params) == model]

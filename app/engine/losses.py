@@ -17,6 +17,7 @@ from app.pipeline import MODEL_STAGES, UNFINISHED_RUNS, ItemState, Stage
 from app.storage.tables import Run, WorkItem
 
 MOST_LOSSES = 3
+AGAIN_AFTER_S = 1.0  # whatever took the memory may need a moment to end; twice that the next time
 WORKER_DIED = "worker_died"
 
 _DOING = {
@@ -57,7 +58,7 @@ def see_to_lost(session: Session, item: WorkItem) -> None:
 def see_to_died(session: Session, item: WorkItem, how: str) -> None:
     """The same of a job whose own process died, and of which the worker that watched knows how."""
     if _see_to_job(session, item, f"its process died {_times(item.losses + 1)}, at last by {how},"):
-        close(session, [put_back(item, seconds=2.0**item.losses)._replace(lost=True)])
+        close(session, [put_back(item, seconds=AGAIN_AFTER_S * 2**item.losses)._replace(lost=True)])
     tell(session, [item.run_id])
 
 

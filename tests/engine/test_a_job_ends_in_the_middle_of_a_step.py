@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.engine import forked_jobs
+from app.engine import losses
 from app.engine.jobs import work_job
 from app.engine.process import Process
 from app.engine.runs import cancel_run, count_rows, open_run, pause_run, progress_of, resume_run
@@ -113,7 +113,7 @@ def test_a_worker_that_is_to_stop_leaves_a_hanging_step_to_the_next(sessions: Se
 def test_a_job_that_kills_its_process_is_tried_three_times_and_then_said_so(
     sessions: Sessions, run_id: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(forked_jobs, "_wait_before", lambda attempt: 0.0)
+    monkeypatch.setattr(losses, "AGAIN_AFTER_S", 0.0)
 
     def dies(session: Session, run: Run) -> Iterator[None]:
         with (tmp_path / "tries").open("a") as file:
@@ -128,7 +128,7 @@ def test_a_job_that_kills_its_process_is_tried_three_times_and_then_said_so(
         run = session.get_one(Run, run_id)
         assert (run.state, (run.reason or "")[:36]) == (
             RunState.FAILED,
-            "its process was ended 3 times, at la",
+            "its process died three times, at las",
         )
     assert (tmp_path / "tries").read_text() == "xxx"
 
