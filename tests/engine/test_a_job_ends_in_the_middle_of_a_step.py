@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.engine import losses
+from app.engine import forked_jobs, losses
 from app.engine.jobs import work_job
 from app.engine.process import Process
 from app.engine.runs import cancel_run, count_rows, open_run, pause_run, progress_of, resume_run
