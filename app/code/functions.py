@@ -26,7 +26,8 @@ class Function(NamedTuple):
 def functions(source: str, language: str) -> Iterator[Function]:
     """The functions and methods of a file, in the order of the text.
 
-    Raises SyntaxError when Python does not parse; the other five read around a fault.
+    Raises SyntaxError when Python does not parse; the other five read around a fault, unless there are so many that
+    it would take too long.
     """
     return _python_functions(source) if language == "python" else _tree_functions(source, language)
 
@@ -87,6 +88,9 @@ class _Named(NamedTuple):
     name: str
 
 
+_MOST_SCOPES = 20  # that stand in a function's name: the inner ones
+
+
 class _Scope(NamedTuple):
     name: str
     end_byte: int
@@ -102,13 +106,14 @@ def _tree_functions(source: str, language: str) -> Iterator[Function]:
             ends_before = node.end_point.column == 0  # a Java line comment may own its line break
             comments[node.end_point.row - ends_before] = node
             continue
-        scopes = [scope for scope in scopes if scope.end_byte >= node.end_byte]
+        while scopes and scopes[-1].end_byte < node.end_byte:
+            scopes.pop()
         if function is None:
             scopes.append(_Scope(_name_of(node, "name"), node.end_byte))
             continue
-        full_name = ".".join([*(scope.name for scope in scopes), function.name])
+        full_name = ".".join([*(scope.name for scope in scopes[-_MOST_SCOPES:]), function.name])
         first, last = function.node.start_point.row, function.node.end_point.row
-        comment = _comment_above(comments, first)
+        comment = _comment_above(comments, first)  # of several on one line the first has it
         yield Function(full_name, comment, _text_of(function.node, lines), first + 1, last + 1)
 
 
@@ -202,15 +207,15 @@ def _dedented(lines: list[str]) -> str:
 def _comment_above(comments: dict[int, Node], row: int) -> str:
     """The block comment that ends on the row before, or the line comments that lead up to it."""
     parts: list[str] = []
-    comment = comments.get(row - 1)
+    comment = comments.pop(row - 1, None)
     while comment is not None:
         text = _spelling(comment)
         if text.startswith(("/*", "=begin")):
             parts = parts or [text]
             break
-        parts.insert(0, text)
+        parts.append(text)
         comment = comments.get(comment.start_point.row - 1)
-    return plain_comment("\n".join(part.rstrip("\n") for part in parts))
+    return plain_comment("\n".join(part.rstrip("\n") for part in reversed(parts)))
 
 
 _MARKERS = re.compile(r"^[ \t]*(?:/\*+!?|\*+/|\*(?!/)|//+!?|#+|=begin|=end)[ \t]?")

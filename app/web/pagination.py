@@ -56,7 +56,7 @@ def key_of(cursor: str) -> int:
     """The key a cursor stands for; raises InvalidInput for anything that `cursor_of` did not make."""
     try:
         (key,) = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         key = None
     if type(key) is not int or not -LARGEST_KEY <= key <= LARGEST_KEY:
         raise InvalidInput("this cursor is not one that a page before gave", "cursor")
