@@ -83,8 +83,14 @@ def _plain() -> Iterator[Parser]:
     yield Parser("code.undefined_names", undefined_names, (SyntaxError,))
     yield Parser("code.edit_distance", lambda text: edit_distance(text, _turned(text)))
     yield Parser("code.changed_lines", lambda text: changed_lines(text, _turned(text)))
-    yield Parser("code.changed_lines of a paragraph", lambda text: changed_lines(_one_line(text), _one_line(_turned(text))))
-    yield Parser("code.changed_lines of many", lambda text: changed_lines(_many_lines(text), _many_lines(_turned(text))))
+    yield Parser(
+        "code.changed_lines of a paragraph",
+        lambda text: changed_lines(_one_line(text), _one_line(_turned(text))),
+    )
+    yield Parser(
+        "code.changed_lines of many",
+        lambda text: changed_lines(_many_lines(text), _many_lines(_turned(text))),
+    )
     yield Parser("prompting.text_hash", lambda text: text_hash("repair", text, text, text))
     yield Parser("prompting.editing.faults", lambda text: faults(text, placeholders(Task.REPAIR)))
     yield Parser("prompting.editing.tidied", tidied, (ValueError,))
@@ -94,7 +100,9 @@ def _plain() -> Iterator[Parser]:
     yield Parser("ingestion.printable", printable)
     yield Parser("ingestion.spdx", spdx)
     yield Parser("ingestion.admits", lambda text: admits(_ALLOWED, text))
-    yield Parser("ingestion.hostile_name", lambda text: [hostile_name(one, text) for one in ("path", "url", "repo")])
+    yield Parser(
+        "ingestion.hostile_name", lambda text: [hostile_name(one, text) for one in ("path", "url", "repo")]
+    )
     yield Parser("llm.retry_after", lambda text: retry_after({"retry-after": text}))
     yield Parser("llm.duration", duration)
     yield Parser("web.key_of", key_of, (InvalidInput,))
@@ -103,7 +111,11 @@ def _plain() -> Iterator[Parser]:
 def _turned(text: str) -> str:
     """Another text of the same lines and words, as different as can be: the other way round, and moved."""
     lines = text[len(text) // 3 :].split("\n")
-    return "\n".join(" ".join(reversed(line.split(" "))) for line in reversed(lines)) + "x" + text[: len(text) // 3]
+    return (
+        "\n".join(" ".join(reversed(line.split(" "))) for line in reversed(lines))
+        + "x"
+        + text[: len(text) // 3]
+    )
 
 
 def _one_line(text: str) -> str:
@@ -171,7 +183,9 @@ def _of_languages() -> Iterator[Parser]:
         for read in (parses, syntax_faults, words_of, without_docstring, parts, before_body):
             yield Parser(f"{read.__name__} of {language}", partial(_second, read, language))
         yield Parser(f"functions of {language}", partial(_functions, language), (SyntaxError,))
-        yield Parser(f"functions of a file of {language}", partial(_functions_of_file, language), (SyntaxError,))
+        yield Parser(
+            f"functions of a file of {language}", partial(_functions_of_file, language), (SyntaxError,)
+        )
         yield Parser(f"differ_in_comments_only in {language}", partial(_differ, language))
         yield Parser(f"mutate {language}", partial(_mutate, language))
 
@@ -198,7 +212,9 @@ def _functions_of_file(language: str, text: str) -> object:
     """Half of it the text, the other half functions on one line, or as close as they can stand."""
     before = "<?php " if language == "php" else ""
     one = _FUNCTION[language]
-    return list(functions(f"{before}{text[len(text) // 2 :]}\n{one * (len(text) // 2 // len(one))}", language))
+    return list(
+        functions(f"{before}{text[len(text) // 2 :]}\n{one * (len(text) // 2 // len(one))}", language)
+    )
 
 
 def _differ(language: str, text: str) -> object:
@@ -218,7 +234,9 @@ def _of_instances() -> Iterator[Parser]:
         yield Parser(f"mechanical rules of {language}", partial(_machine_answers, language))
     for task in Task:
         yield Parser(f"offline teacher, {task}", partial(_taught, task))
-    yield Parser("review.warnings_of", lambda text: warnings_of(Text(text, text, text), None, is_mended=False))
+    yield Parser(
+        "review.warnings_of", lambda text: warnings_of(Text(text, text, text), None, is_mended=False)
+    )
 
 
 def _evidence(language: str, text: str) -> object:
@@ -262,7 +280,13 @@ def _codesearchnet(text: str) -> object:
 
 
 _RECORDS: dict[str, Callable[[str], dict[str, Any]]] = {
-    "alpaca": lambda text: {"instruction": text, "input": text, "output": text, "license": text, "other": {text[:9]: text}},
+    "alpaca": lambda text: {
+        "instruction": text,
+        "input": text,
+        "output": text,
+        "license": text,
+        "other": {text[:9]: text},
+    },
     "codeocean": lambda text: _instance(text) | {"task": text[:200], "language": text[:200]},
     "argilla": lambda text: {
         "fields": {"instruction": text, "input": text},

@@ -208,9 +208,7 @@ def _steps(first: float) -> Sequence[int]:
 
 def _ratio(target: Target, hostile: Hostile, length: int) -> float:
     """The quickest of several runs at the length over the quickest at half of it."""
-    times = [
-        min(_seconds(target, hostile, size) for _ in range(_REPEATS)) for size in (length, length // 2)
-    ]
+    times = [min(_seconds(target, hostile, size) for _ in range(_REPEATS)) for size in (length, length // 2)]
     return times[0] / times[1]
 
 

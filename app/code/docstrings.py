@@ -24,7 +24,11 @@ def without_docstring(code: str, language: str) -> str:
         body = python_tree(code).body
     except SyntaxError:
         return code
-    if not body or not isinstance(body[0], _WITH_DOCSTRING) or ast.get_docstring(body[0], clean=False) is None:
+    if (
+        not body
+        or not isinstance(body[0], _WITH_DOCSTRING)
+        or ast.get_docstring(body[0], clean=False) is None
+    ):
         return code
     return _cut(code, body[0])
 

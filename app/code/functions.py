@@ -48,7 +48,13 @@ def _python_body(body: list[ast.stmt], lines: list[str], scope: tuple[str, ...])
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             last = node.end_lineno or node.lineno
             code = _dedented(lines[first - 1 : last])
-            yield Function(".".join((*scope, node.name)), cleaned(ast.get_docstring(node, clean=False) or ""), code, first, last)
+            yield Function(
+                ".".join((*scope, node.name)),
+                cleaned(ast.get_docstring(node, clean=False) or ""),
+                code,
+                first,
+                last,
+            )
         elif isinstance(node, (ast.If, ast.Try)):  # behind a version check or an optional import
             yield from _python_body(node.body, lines, scope)
 

@@ -17,7 +17,9 @@ _LONGEST_PARSED = 50_000  # characters; a longer text is not worth the time
 
 # Repetitions that may begin anywhere are bounded: the square of a hostile text's length is never walked.
 _SIGNS: dict[str, re.Pattern[str]] = {
-    "go": re.compile(r"^[ \t]*(?:package \w+\s*$|func (?:\(\w{0,60} ?\*?\w{1,60}\) )?\w*\()|\w :=|\bfmt\.\w", re.M),
+    "go": re.compile(
+        r"^[ \t]*(?:package \w+\s*$|func (?:\(\w{0,60} ?\*?\w{1,60}\) )?\w*\()|\w :=|\bfmt\.\w", re.M
+    ),
     "java": re.compile(
         r"\b(?:public|private|protected) (?!function)[\w<>\[\], ]{1,200}[({;=]|\bSystem\.(?:out|in)\b"
         r"|^[ \t]*import java|\bnew \w+(?:<[^>\n]{0,200}>)?\(|^[ \t]*(?:\w+(?:<.*>)?(?:\[\])?) \w+ = new\b",

@@ -31,7 +31,10 @@ _FRAMES: dict[str, tuple[tuple[str, str], ...]] = {  # never a line break: line 
     "ruby": (("", ""),),
 }
 _MOST_FAULTS = 20
-_FEWEST_STEPS, _BYTES_OF_A_STEP = 1_000, 8  # that a parser may take, whatever the text, and for how much of it one more
+_FEWEST_STEPS, _BYTES_OF_A_STEP = (
+    1_000,
+    8,
+)  # that a parser may take, whatever the text, and for how much of it one more
 _PIECE = 1024  # bytes that a parser reads at once
 _LINE_END = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
 

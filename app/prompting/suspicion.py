@@ -58,8 +58,7 @@ def suspicions(text: str) -> list[Suspicion]:
         (Reason.DELIMITERS, _DELIMITERS.search(plain) if "untrusted" in plain else _NUMBERED.search(text)),
         (
             Reason.CHAT_CONTROL,
-            _CHAT_CONTROL.search(text)
-            or (_turns(text) if has_any_of(plain, _SPEAKING_WORDS) else None),
+            _CHAT_CONTROL.search(text) or (_turns(text) if has_any_of(plain, _SPEAKING_WORDS) else None),
         ),
         (Reason.INSTRUCTIONS, spoken_to_a_model(text)),
         (Reason.VERDICT, _VERDICT.search(plain) if has_any_of(plain, _VERDICT_WORDS) else None),
