@@ -20,7 +20,7 @@ class Hostile(NamedTuple):
 
     def text(self, length: int) -> str:
         room = max(0, length - len(self.prefix) - len(self.suffix))
-        return self.prefix + (self.unit * (room // len(self.unit) + 1))[:room] + self.suffix
+        return self.prefix + self.unit * (room // len(self.unit)) + self.suffix
 
     def __str__(self) -> str:
         begins, ends = (f"{one!r} + " if one else "" for one in (self.prefix, self.suffix))

@@ -26,7 +26,8 @@ class Function(NamedTuple):
 def functions(source: str, language: str) -> Iterator[Function]:
     """The functions and methods of a file, in the order of the text.
 
-    Raises SyntaxError when Python does not parse; the other five read around a fault.
+    Raises SyntaxError when Python does not parse; the other five read around a fault, unless there are so many that
+    it would take too long.
     """
     return _python_functions(source) if language == "python" else _tree_functions(source, language)
 
@@ -93,7 +94,7 @@ class _Named(NamedTuple):
     name: str
 
 
-_MOST_SCOPES = 20  # in a name; nobody writes classes deeper
+_MOST_SCOPES = 20  # that stand in a function's name: the inner ones
 
 
 class _Scope(NamedTuple):
@@ -118,7 +119,7 @@ def _tree_functions(source: str, language: str) -> Iterator[Function]:
             continue
         full_name = ".".join([*(scope.name for scope in scopes[-_MOST_SCOPES:]), function.name])
         first, last = function.node.start_point.row, function.node.end_point.row
-        comment = _comment_above(comments, first)
+        comment = _comment_above(comments, first)  # of several on one line the first has it
         yield Function(full_name, comment, _text_of(function.node, indentations), first + 1, last + 1)
 
 
@@ -210,7 +211,7 @@ def _dedented(lines: list[str]) -> str:
 def _comment_above(comments: dict[int, Node], row: int) -> str:
     """The block comment that ends on the row before, or the line comments that lead up to it."""
     parts: list[str] = []
-    comment = comments.get(row - 1)
+    comment = comments.pop(row - 1, None)
     while comment is not None:
         text = _spelling(comment)
         if text.startswith(("/*", "=begin")):

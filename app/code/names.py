@@ -3,7 +3,7 @@
 from pyflakes.checker import Checker
 from pyflakes.messages import UndefinedExport, UndefinedLocal, UndefinedName
 
-from app.code.syntax import python_tree
+from app.code.syntax import TooTangled, python_tree
 
 
 def undefined_names(code: str) -> list[str]:
@@ -14,7 +14,7 @@ def undefined_names(code: str) -> list[str]:
     try:
         messages = Checker(python_tree(code), filename="solution").messages
     except RecursionError as error:
-        raise SyntaxError("nested too deeply") from error
+        raise TooTangled("nested too deeply") from error
     kinds = (UndefinedName, UndefinedLocal, UndefinedExport)
     undefined = [message for message in messages if isinstance(message, kinds)]
     undefined.sort(key=lambda message: (message.lineno, message.col))

@@ -8,6 +8,7 @@ piece is still whole; the frame that fits best decides.
 import ast
 import io
 import re
+import sys
 import textwrap
 import tokenize
 import warnings
@@ -30,7 +31,16 @@ _FRAMES: dict[str, tuple[tuple[str, str], ...]] = {  # never a line break: line 
     "ruby": (("", ""),),
 }
 _MOST_FAULTS = 20
+_FEWEST_STEPS, _BYTES_OF_A_STEP = (
+    1_000,
+    8,
+)  # that a parser may take, whatever the text, and for how much of it one more
+_PIECE = 1024  # bytes that a parser reads at once
 _LINE_END = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
+
+
+class TooTangled(SyntaxError):
+    """Code that a parser gives up on before it knows whether it parses: nobody writes such code."""
 
 
 class Fault(NamedTuple):
@@ -57,20 +67,64 @@ def grammar(language: str) -> Language:
 
 
 def tree_of(source: str, language: str) -> Tree:
-    return Parser(grammar(language)).parse(source.encode("utf-8", "replace"))
+    """The tree-sitter tree of a text in one of the languages but Python. Raises TooTangled."""
+    return parsed_within_bounds(source.encode("utf-8", "replace"), grammar(language))
+
+
+def parsed_within_bounds(source: bytes, grammar: Language) -> Tree:
+    """The tree of a text, whose nodes have their places in its bytes.
+
+    To recover from faults may take the square of a text's length, or more. So the steps of a parser are counted:
+    code of all kinds, read by the grammars of other languages and with a fault in every second line, takes at most a
+    quarter of those that are allowed. Raises TooTangled.
+    """
+    meter = _Meter(source)
+    try:
+        tree = Parser(grammar).parse(meter.read, progress_callback=meter.is_over)
+    except ValueError as error:  # the parser was stopped
+        raise TooTangled("too tangled to be read") from error
+    if meter.has_ended():
+        raise TooTangled("too tangled to be read")
+    return tree
+
+
+class _Meter:
+    """A text that a parser reads piece by piece, and how many steps it has left."""
+
+    def __init__(self, source: bytes) -> None:
+        self._source = source
+        self._left = _FEWEST_STEPS + len(source) // _BYTES_OF_A_STEP
+
+    def read(self, start: int, _: object) -> bytes:
+        """A piece of the text; nothing any more for a parser that has read it again and again."""
+        self._left -= 1
+        return self._source[start : start + _PIECE] if self._left > 0 else b""
+
+    def is_over(self, *_: object) -> bool:
+        """Called by the parser every hundred operations."""
+        self._left -= 1
+        return self._left <= 0
+
+    def has_ended(self) -> bool:
+        """Whether there was too much to do. If not, nodes may ask for their texts from now on."""
+        is_over, self._left = self._left <= 0, sys.maxsize
+        return is_over
 
 
 def python_tree(code: str) -> ast.Module:
     """Python's own syntax tree of `code`, which may be indented as a whole.
 
-    Raises SyntaxError, whatever made the parser give up (nesting too deep, a NUL character ...).
+    Raises SyntaxError, whatever made the parser give up (a NUL character ...), as TooTangled where it is nested too
+    deeply to be read.
     """
     with warnings.catch_warnings():  # "invalid escape sequence": the author's business
         warnings.simplefilter("ignore")
         try:
             return ast.parse(textwrap.dedent(code) if code[:1].isspace() else code)
-        except (ValueError, RecursionError, MemoryError) as error:
-            raise SyntaxError(str(error) or "nested too deeply") from error
+        except (RecursionError, MemoryError) as error:
+            raise TooTangled("nested too deeply") from error
+        except ValueError as error:
+            raise SyntaxError(str(error)) from error
 
 
 def python_lines(source: str) -> list[str]:
@@ -86,14 +140,22 @@ def parses(code: str, language: str) -> bool:
         except SyntaxError:
             return False
         return True
-    return any(not tree.root_node.has_error for tree in _framed_trees(code, language))
+    try:
+        return any(not tree.root_node.has_error for tree in _framed_trees(code, language))
+    except TooTangled:
+        return False
 
 
 def syntax_faults(code: str, language: str) -> list[Fault]:
-    """Where `code` does not parse, at most 20 places in the frame that fits best; empty if it parses."""
+    """Where `code` does not parse, at most 20 places in the frame that fits best; empty if it parses.
+
+    Raises TooTangled where there is no telling.
+    """
     if language == "python":
         try:
             python_tree(code)
+        except TooTangled:
+            raise
         except SyntaxError as error:
             return [Fault(error.lineno or 1, error.msg)]
         return []
@@ -143,7 +205,10 @@ def words_of(code: str, language: str) -> list[str]:
         return _python_words(code)
     before = "<?php " if language == "php" else ""
     source = (before + code).encode("utf-8", "replace")
-    leaves = _leaves(Parser(grammar(language)).parse(source).root_node)
+    try:
+        leaves = _leaves(parsed_within_bounds(source, grammar(language)).root_node)
+    except TooTangled:
+        return code.split()
     return [source[leaf.start_byte : leaf.end_byte].decode("utf-8", "replace") for leaf in leaves]
 
 

@@ -26,10 +26,11 @@ to trust it.
 """
 
 _MOST_SLUG_CHARACTERS = 48
+_LONGEST_NAME = 500  # characters that are looked at
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 
 
 def slug_of(name: str) -> str:
     """A name as it stands in addresses: "Café für Python" -> "cafe-fur-python"; may be empty."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", name[:_LONGEST_NAME]).encode("ascii", "ignore").decode().lower()
     return _NO_SLUG.sub("-", plain).strip("-")[:_MOST_SLUG_CHARACTERS].strip("-")

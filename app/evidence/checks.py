@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.code.languages import LANGUAGES
 from app.code.names import undefined_names
-from app.code.syntax import syntax_faults
+from app.code.syntax import TooTangled, syntax_faults
 from app.pipeline import Finding, Task
 
 _WORD = re.compile(r"\w+")
@@ -78,7 +78,10 @@ def _parses(subject: Subject) -> Found:
             return Found(Kind.PARSES, Finding.NOT_CHECKED, f"the language of the {field} is not known")
         if not code.strip():
             return Found(Kind.PARSES, Finding.FAIL, f"the {field} is empty")
-        faults = syntax_faults(code, language)
+        try:
+            faults = syntax_faults(code, language)
+        except TooTangled as error:
+            return Found(Kind.PARSES, Finding.NOT_CHECKED, f"the {field} is {error.msg}")
         if faults:
             detail = f"{field}, line {faults[0].line}: {faults[0].message}"
             return Found(Kind.PARSES, Finding.FAIL, detail)

@@ -27,6 +27,7 @@ _WHOLE_NUMBERS = {"integer", "int_literal", "decimal_integer_literal", "number"}
 _BODIES = {"block", "statement_block", "statement_list", "compound_statement", "body_statement"}
 _STATEMENTS = {"expression_statement", "assignment_statement", "assignment", "operator_assignment", "call"}
 
+_LONGEST_WORD = 40  # bytes; what is longer is no operator, number or name of nothing
 _RETURN_NOTHING = "return nothing"
 _DROP_A_STATEMENT = "drop a statement"
 
@@ -53,7 +54,8 @@ def mutate(code: str, language: str, seed: int) -> Mutant | None:
     source = code.encode("utf-8", "replace")
     changes: dict[str, list[_Change]] = {}
     for part in parts(code, language):
-        for change in _changes_of(part, source[part.start : part.end].decode("utf-8", "replace"), language):
+        beginning = source[part.start : min(part.end, part.start + _LONGEST_WORD)].decode("utf-8", "replace")
+        for change in _changes_of(part, beginning, language):
             changes.setdefault(change.operator, []).append(change)
     must_parse = parses(code, language)
     for change in _in_drawn_order(changes, random.Random(seed)):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.code.docstrings import without_docstring
-from app.code.syntax import syntax_faults
+from app.code.syntax import TooTangled, syntax_faults
 from app.ingestion.licences import admits
 from app.ingestion.rows import EXCERPT_LENGTH, READING_RULES, Code, Refusal, Row, refusal
 
@@ -124,7 +124,10 @@ def _masked(secret: str) -> str:
 
 
 def _not_parseable(row: Code) -> str | None:
-    faults = syntax_faults(row.code, row.language)
+    try:
+        faults = syntax_faults(row.code, row.language)
+    except TooTangled as error:
+        return error.msg
     return f"line {faults[0].line} of the code: {faults[0].message}" if faults else None
 
 

@@ -148,6 +148,7 @@ _TO_A_MODEL: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{32,4000}={0,2}")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _LETTERS_APART = re.compile(r"\b(?:[a-z] ){4}[a-z]\b")
+_PIECE = 256  # characters
 _LETTER_APART = re.compile(r"\b(\w) (?=\w\b)")
 _LEADERS = re.compile(r"^[ \t]*(?:#+|//+|/?\*+|--+|;+|>+)?[ \t]*", re.MULTILINE)
 
@@ -187,8 +188,14 @@ def _readings(text: str) -> Iterator[str]:
 def _undisguised(text: str) -> str:
     if not text.isascii():
         text = _TAGS.sub(_untagged, text)
-        text = unicodedata.normalize("NFKC", UNSEEN.sub("", text))
+        text = _compatible(UNSEEN.sub("", text))
     return _LEADERS.sub("", text.lower())
+
+
+def _compatible(text: str) -> str:
+    """NFKC, a piece at a time: marks that are stacked on one letter take the square of their number to be sorted."""
+    pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
+    return "".join(unicodedata.normalize("NFKC", piece) for piece in pieces)
 
 
 def _untagged(found: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ value has to stand in the raw text as it is, between its own quotes, with only p
 
 import json
 import re
-from typing import Any
+from typing import Any, Self, SupportsIndex
 
 import json_repair
 
@@ -22,6 +22,7 @@ _STRUCTURE = re.compile(
 )  # after a quote: more likely the end of a string than a quote in one
 _APOSTROPHE = re.compile(r"[^\W\d_]['’‘][^\W\d_]")
 _WORD = re.compile(r"[\w+.\-]+")
+_LOOKS, _LOOKS_AT_A_CHARACTER = 300_000, 10  # replies that were seen take four for each character
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _LITERALS = {"true": True, "false": False, "null": None, "none": None}
 
@@ -33,13 +34,39 @@ def mended(text: str, *, has_an_end: bool) -> dict[str, Any]:
     may be the one that ends it: then each has to be escaped.
     Raises Unparsable where it cannot be mended by punctuation alone.
     """
+    value = _guess(text)
     try:
-        value: Any = json_repair.loads(text, skip_json_loads=True)
         if isinstance(value, dict) and _Raw(text, may_quote=has_an_end).says(value):
             return value
     except (ValueError, RecursionError) as error:
         raise Unparsable("the reply's JSON cannot be read") from error
     raise Unparsable("the reply's JSON is broken, and mending it would change what it says")
+
+
+def _guess(text: str) -> Any:
+    """What the library takes `text` for. Raises Unparsable, also for what takes it too long."""
+    try:
+        return json_repair.loads(_Metered(text), skip_json_loads=True)
+    except Exception as error:
+        raise Unparsable("the reply's JSON cannot be read") from error
+
+
+class _Metered(str):
+    """A text of which so many characters may be looked at: the library may look at each of them once for each other."""
+
+    __slots__ = ("_left",)
+
+    def __new__(cls, text: str) -> Self:
+        metered = super().__new__(cls, text)
+        metered._left = _LOOKS + _LOOKS_AT_A_CHARACTER * len(text)
+        return metered
+
+    def __getitem__(self, place: SupportsIndex | slice) -> str:
+        found = super().__getitem__(place)
+        self._left -= len(found) or 1
+        if self._left < 0:
+            raise ValueError("looked at too often")
+        return found
 
 
 class _Raw:

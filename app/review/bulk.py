@@ -21,7 +21,7 @@ from app.review.cases import frozen_by_a_run
 from app.review.filters import Filters
 from app.review.judgement import PAST, Judgement, Text, checked_note, checked_reason
 from app.review.recording import STATE
-from app.storage.holding import hold_project
+from app.storage.locks import lock_project
 from app.storage.tables import (
     BulkAction,
     Decision,
@@ -60,7 +60,7 @@ def act(session: Session, person: Person, project: Project, filters: Filters, as
         InvalidInput: nothing or too much matches; a reason that is missing or unknown. Names the field.
     """
     judgement = _checked(asked, project.reasons)
-    hold_project(session, project.id)  # a lot that is being frozen stands by then, or has not been chosen yet
+    lock_project(session, project.id)  # a lot that is being frozen stands by then, or has not been chosen yet
     instance_ids = _locked(session, person, project, filters, asked)
     action = BulkAction(
         project_id=project.id,
@@ -297,7 +297,7 @@ def undo(session: Session, person: Person, project: Project, bulk_action_id: int
         NotFound: the project has no such action.
         Conflict: it is undone already.
     """
-    hold_project(session, project.id)  # as in `act`
+    lock_project(session, project.id)  # as in `act`
     action = bulk_queries.past_action(session, project.id, bulk_action_id).row
     session.refresh(action, with_for_update=True)
     if action.undone_at is not None:
