@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.engine.calls import last_replies
 from app.engine.closing import add_counts, count_lanes
-from app.engine.retry import take_from_people
+from app.engine.retry import await_readers, take_from_people
 from app.engine.runs import ASKS_NOTHING, note, reopen_run
 from app.errors import Conflict
 from app.pipeline import OPEN_ITEMS, UNFINISHED_RUNS, InstanceStatus, ItemState, Outcome, RunState, Stage
@@ -148,6 +148,8 @@ def _walk(
     examples: dict[Came, list[Example]] = defaultdict(list)
     for _ in range(MOST_AT_ONCE // _GROUP):
         ids = _next_ids(session, run_id, after)
+        if change is not None:
+            _hold(session, run_id, ids)
         left_alone = _left_alone(session, run_id, ids)
         rest = [one for one in ids if one not in left_alone]
         group = _read(session, run_id, rest, rereaders, to_change=change is not None)
@@ -185,6 +187,13 @@ def _next_ids(session: Session, run_id: int, after: int) -> Sequence[int]:
         .limit(_GROUP)
     )
     return session.scalars(generating).all()
+
+
+def _hold(session: Session, run_id: int, ids: Sequence[int]) -> None:
+    """Until it is changed nobody works on a group or decides on it, and what was decided is seen."""
+    items = select(WorkItem.id).where(WorkItem.run_id == run_id, WorkItem.source_id.in_(ids))
+    session.execute(items.order_by(WorkItem.id).with_for_update(key_share=True))
+    await_readers(session, ids)
 
 
 def _left_alone(session: Session, run_id: int, ids: Sequence[int]) -> dict[int, Came]:

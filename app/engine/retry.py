@@ -37,7 +37,11 @@ def retry_items(
         ended = ended.where(
             select(Call.id).where(Call.item_id == WorkItem.id, Call.state.in_(("done", "cached"))).exists()
         )
-    item_ids = session.scalars(ended.order_by(WorkItem.id).with_for_update(key_share=True)).all()
+    locked = session.execute(
+        ended.add_columns(WorkItem.source_id).order_by(WorkItem.id).with_for_update(key_share=True)
+    ).all()
+    await_readers(session, [source_id for _, source_id in locked])
+    item_ids = session.scalars(ended.where(WorkItem.id.in_([item_id for item_id, _ in locked]))).all()
     if not item_ids:
         raise Conflict(f"no item of run {run_id} that ended as {outcome} can be retried this way")
     retried = session.execute(
@@ -64,6 +68,12 @@ def retry_items(
     how = "read again" if reparse else "asked again"
     note(session, run_id, "retried", f"{len(retried)} {outcome}, {how}", person_id)
     return len(retried)
+
+
+def await_readers(session: Session, instance_ids: Sequence[int]) -> None:
+    """Lock instances. Whoever was deciding on one has done so, and the next question sees it; their items come first."""
+    some = select(Instance.id).where(Instance.id.in_(instance_ids)).order_by(Instance.id)
+    session.execute(some.with_for_update())
 
 
 def take_from_people(session: Session, instance_ids: Sequence[int]) -> None:

@@ -25,7 +25,8 @@ from app.storage.migrations import migrate
 from app.storage.tables import Base
 
 AT_ONCE = 12
-PATIENCE_S = 0.4  # how long writers are held who need not all come to a lock
+PATIENCE_S = 1.0  # how long writers are held after the last one that came
+POLL_S = 0.015
 UNHELD = {"sign_in", "api_token", "worker"}  # stamps of who was there are no part of a race
 CACHES = (settings, database.engine, database.session_factory)
 
@@ -126,12 +127,13 @@ class Product:
     def _await_all(self, lines: Sequence[HTTPConnection]) -> None:
         """Until everybody waits for a lock or is answered."""
         sockets = [line.sock for line in lines]
-        deadline = time.monotonic() + PATIENCE_S
+        come, deadline = 0, time.monotonic() + PATIENCE_S
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watching:
-            while time.monotonic() < deadline:
-                answered = len(select.select(sockets, [], [], 0.015)[0])
-                if watching.execute(_WAITING).scalar_one() + answered >= len(lines):
-                    return
+            while come < len(lines) and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+                there = watching.execute(_WAITING).scalar_one() + len(select.select(sockets, [], [], 0)[0])
+                if there > come:
+                    come, deadline = there, time.monotonic() + PATIENCE_S
 
     def rows(self) -> dict[str, int]:
         """How many rows each table has."""

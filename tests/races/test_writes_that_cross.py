@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from app.pipeline import InstanceStatus, ItemState, Outcome, RunState, Stage
 from app.storage.tables import ApiToken, Exemplar, Lease
-from tests.factories import make_item
+from tests.factories import make_call, make_item
 from tests.races.product import AT_ONCE, Answer, Asked, Product, form, send
 from tests.races.recipes import RECIPES
 from tests.races.worlds import World
@@ -235,6 +235,23 @@ def a_retry_and_a_decision(world: World) -> Crossing:
             decision(world, action="accept", lease=lease),
             send(f"{world.api}/runs/{run.id}/retry", outcome="invalid_verdict", how="ask"),
         ],
+        f"""SELECT FROM instance JOIN decision ON decision.instance_id = instance.id
+            WHERE instance.id = {world.instance.id} AND instance.status = 'generating'""",
+    )
+
+
+@crossing
+def a_reading_again_and_a_decision(world: World) -> Crossing:
+    """The last reply about an instance was read before, and is refused now."""
+    run = world.run
+    ended = {"state": ItemState.SUCCEEDED, "outcome": Outcome.PASSED, "run_id": run.id}
+    item = make_item(world.session, world.instance, Stage.GENERATE, **ended)
+    make_call(world.session, item, "no", usable=True)
+    lease = world.lease()
+    held = world.session.scalars(select(Lease).where(Lease.token == lease)).one()
+    held.expires_at = held.leased_at
+    return Crossing(
+        [decision(world, action="accept", lease=lease), send(f"{world.api}/runs/{run.id}/reparse")],
         f"""SELECT FROM instance JOIN decision ON decision.instance_id = instance.id
             WHERE instance.id = {world.instance.id} AND instance.status = 'generating'""",
     )

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.accounts.sessions import open_session as sign_in
@@ -27,6 +27,7 @@ from app.review.judgement import Judgement
 from app.review.leases import give_lease
 from app.review.service import decide
 from app.storage.tables import (
+    ApiToken,
     Audit,
     Decision,
     Exemplar,
@@ -65,7 +66,6 @@ class World:
         self.session = session
         self.project = make_project(session)
         self.person = make_person(session, "admin", None if everywhere else self.project)
-        self._cookies: list[tuple[str, str]] = []
         self.slug, self.api = self.project.slug, f"/api/v1/projects/{self.project.slug}"
 
     # --- asking ---
@@ -85,19 +85,27 @@ class World:
 
     def by(self, person: Person, asked: Asked) -> Asked:
         """The same over REST, of somebody else."""
-        token = create_token(self.session, None, person, "races", Scope.ADMIN)
-        return asked._replace(headers={**asked.headers, "Authorization": f"Bearer {token}"})
+        return asked._replace(headers={**asked.headers, "Authorization": f"Bearer {self._token_of(person)}"})
 
     @cached_property
     def token(self) -> str:
-        return create_token(self.session, None, self.person, "races", Scope.ADMIN)
+        return self._token_of(self.person)
+
+    def _token_of(self, person: Person) -> str:
+        """Used just now: requests do not queue up to write down that it is used."""
+        token = create_token(self.session, None, person, "races", Scope.ADMIN)
+        used = update(ApiToken).where(ApiToken.person_id == person.id)
+        self.session.execute(used.values(last_used_at=func.now()))
+        return token
 
     @cached_property
     def browsers(self) -> list[tuple[str, str]]:
         """The cookie and the form token of each."""
         cookies = [sign_in(self.session, self.person) for _ in range(BROWSERS)]
-        query = select(SignIn.csrf_token).where(SignIn.person_id == self.person.id).order_by(SignIn.id)
-        return list(zip(cookies, self.session.scalars(query), strict=True))
+        query = select(SignIn).where(SignIn.person_id == self.person.id).order_by(SignIn.id)
+        rows = self.session.scalars(query).all()
+        rows[0].project_id = self.project.id  # the first one has the project open already
+        return [(cookie, row.csrf_token) for cookie, row in zip(cookies, rows, strict=True)]
 
     def end_runs(self) -> None:
         """Nothing is left to do of what made the material; whoever looks for ended runs finds none."""
