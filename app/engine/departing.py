@@ -6,7 +6,7 @@ prepared ends as an error; a run whose rows somebody holds is left alone for a w
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 
@@ -41,10 +41,10 @@ class Departures:
         """Leased items whose calls are not open yet."""
         return [item for group in self._queue for item in group]
 
-    def claim(self, room: Callable[[str], int]) -> dict[str, int]:
-        """Claim up to `room(model)` items that ask a model; returns how many of each."""
+    def claim(self, room: Callable[[str], int], besides: Collection[int] = ()) -> dict[str, int]:
+        """Claim up to `room(model)` items that ask a model, but none of the runs `besides`; how many of each."""
         now = time.monotonic()
-        avoided = [run_id for run_id, (until, _) in self._avoided.items() if until > now]
+        avoided = [*besides, *(run_id for run_id, (until, _) in self._avoided.items() if until > now)]
         with self._sessions.begin() as session:
             claimed = claim_by_model(session, room, self._owner, avoided)
             suspects: list[WorkItem] = []

@@ -182,7 +182,7 @@ class Drain:
             self._places.begin_turn(Counter(self._flights[one.call_id].model for one in waiting))
             self._step(self._read_limits)
             self._step(self._send_claimed)
-            claimed = self._step(self._take_off) if self._may_claim(waiting) else 0
+            claimed = self._step(self._take_off) if self._may_claim() else 0
             self._step(self._record_landed)
             self._step(self._tidy)
             if began >= self._renew_at:
@@ -205,6 +205,8 @@ class Drain:
             return 0
         try:
             made = step()
+        except _NothingGoes:  # of a step within this one
+            raise
         except Exception as fault:
             refusal = refusal_of(fault)
             if refusal in (Refusal.AWAY, Refusal.CLOSED):
@@ -217,12 +219,8 @@ class Drain:
         self._pauses.pop(step.__name__, None)
         return made or 0
 
-    def _may_claim(self, waiting: Iterable[Landed]) -> bool:
-        return (
-            time.monotonic() < self._claim_until
-            and self._stop_at is None
-            and not any(_holds_its_run(one) for one in waiting)
-        )
+    def _may_claim(self) -> bool:
+        return time.monotonic() < self._claim_until and self._stop_at is None
 
     def _notice_stop(self) -> None:
         """From the first turn that sees it replies have the grace to come; then what is in the air is called back."""
@@ -254,10 +252,11 @@ class Drain:
         What ends without a call leaves its room to others, a few times over: the turn has more to do.
         """
         claimed = 0
+        about_to_be_held = {one.item.run_id for one in self._landings.waiting if _holds_its_run(one)}
         for _ in range(_CLAIMS_A_TURN):
             air, landed = self._open_by_model()
             room = partial(self._places.room, in_the_air=air, landed=landed)
-            taken = self._departures.claim(room)
+            taken = self._departures.claim(room, besides=about_to_be_held)
             self._send_claimed()
             claimed += sum(taken.values())
             if not any(number == room(model) for model, number in taken.items()):

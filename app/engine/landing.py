@@ -8,7 +8,6 @@ the others go on.
 
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
@@ -22,8 +21,7 @@ from app.engine.recording import Landed, land, land_as_fault, land_bare
 from app.storage.faults import Refusal, refusal_of, words_of
 
 _GROUP = 256  # replies recorded in one transaction
-_BUSY_GROUPS = 2  # of a run in one round: it is the run whose rows are held
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 30.0
 
 _log = structlog.get_logger()
 
@@ -66,16 +64,16 @@ class Landings:
         now = time.monotonic()
         self._queue += (group for group in self._aside if group.at <= now)
         self._aside = [group for group in self._aside if group.at > now]
-        busy: Counter[int] = Counter()
+        busy: set[int] = set()  # runs whose rows somebody holds: one wait for each in a round
         while self._queue:
             done, parts = self._record(self._queue[0], busy)
             self._queue[:1] = parts
             yield from done
 
-    def _record(self, group: _Group, busy: Counter[int]) -> tuple[Iterable[Landed], Iterable[_Group]]:
+    def _record(self, group: _Group, busy: set[int]) -> tuple[Iterable[Landed], Iterable[_Group]]:
         """Record a group: what is done with, and the parts that have to be tried by themselves."""
         run_ids = {one.item.run_id for one in group.landed}
-        if len(run_ids) == 1 and busy[next(iter(run_ids))] >= _BUSY_GROUPS:
+        if run_ids <= busy:
             self._put_aside(group)
             return (), ()
         try:

@@ -39,7 +39,7 @@ OWN_NAME = "breakwater"
 UNBOUNDED = Bounds(OWN_NAME)
 WEB = Bounds(f"{OWN_NAME} web", lock_s=5, statement_s=30, idle_s=60)
 COMMAND = Bounds(f"{OWN_NAME} command", lock_s=30)
-DRAIN = Bounds(f"{OWN_NAME} drain", lock_s=1, statement_s=60, idle_s=60)
+DRAIN = Bounds(f"{OWN_NAME} drain", lock_s=2, statement_s=60, idle_s=60)
 JOB = Bounds(f"{OWN_NAME} job", lock_s=20, statement_s=900, idle_s=60)
 SWEEPER = Bounds(f"{OWN_NAME} sweeper", lock_s=1, statement_s=60, idle_s=20)
 
