@@ -65,7 +65,7 @@ class Standstill(NamedTuple):
         if self.sweeper_since is not None:
             said.append(_sweeper_says(self.sweeper_since, self.now))
         for stall in self.stalls:
-            why = "see above" if stall.is_blocked and said else stall.why
+            why = "for this reason" if stall.is_blocked and said else stall.why
             said.append(f"run {stall.run_id}: nothing has moved {since_when(stall.since, self.now)}, {why}")
         return said
 

@@ -214,11 +214,14 @@ _OF_SQLSTATE = {
 }
 
 # A connection that is refused carries no code, only words (libpq); other languages of a server end as `AWAY`.
+# "..." stands for a name.
 _OF_WORDS = (
     ("too many clients", TOO_MANY_CONNECTIONS),
     ("remaining connection slots", TOO_MANY_CONNECTIONS),
     ("too many connections", TOO_MANY_CONNECTIONS),
     ("no space left on device", DISK_FULL),
+    ('database "...does not exist', NO_SUCH_DATABASE),
+    ('role "...does not exist', UNKNOWN_ROLE),
     ("starting up", STARTING),
     ("not yet accepting connections", STARTING),
     ("recovery mode", STARTING),
@@ -334,7 +337,9 @@ def _of_database(error: psycopg.Error) -> ServerFault | None:
     if code or not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return None
     words = str(error).lower()
-    return next((fault for said, fault in _OF_WORDS if said in words), AWAY)
+    return next(
+        (fault for said, fault in _OF_WORDS if all(part in words for part in said.split("..."))), AWAY
+    )
 
 
 def _of_redis(error: redis.RedisError) -> ServerFault:
