@@ -31,7 +31,7 @@ from benchmarks._siege_scene import Scene, Tally, journal_of, scene
 from benchmarks._siege_witness import Asked, Witness, witnesses
 
 RECOVERY_S = 10.0
-GRACE_S = 100.0  # for a load to await what it has sent; after that it is given up
+GRACE_S = 180.0  # for a load to await what it has sent; after that it is given up
 SETTLE_S = 1.0
 SAMPLE_EVERY_S = 0.2
 SWOLLEN_MB = 150.0  # above idle: the next load is judged on a fresh process
