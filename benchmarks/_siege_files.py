@@ -109,10 +109,10 @@ def prepare_gzips(scene: Scene) -> None:
 
 @cache
 def turning_tar() -> bytes:
-    """A header whose size leads back to itself."""
+    """A header whose size leads back to itself, behind an honest one."""
     entry = tarfile.TarInfo("turning.py")
     entry.size = -tarfile.BLOCKSIZE
-    return entry.tobuf(tarfile.GNU_FORMAT) + bytes(2048)
+    return tarfile.TarInfo("honest.py").tobuf() + entry.tobuf(tarfile.GNU_FORMAT) + bytes(1536)
 
 
 @cache

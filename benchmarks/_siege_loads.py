@@ -189,7 +189,7 @@ async def slow_readers(scene: Scene, tally: Tally, until: float) -> None:
     doors = [
         message("GET", "/api/v1/openapi.json"),
         message("GET", f"{API}/instances?limit=500", scene.attacker.bearer),
-        message("GET", "/static/vendor/htmx.min.js"),
+        message("GET", "/static/app.css"),
     ]
     seconds = max(until - time.monotonic(), 1)
     slow = [trickle(scene.address, doors[number % 3], b"", 0.2, seconds, reads=False) for number in range(60)]

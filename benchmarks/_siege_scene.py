@@ -96,6 +96,7 @@ class Scene:
         self.readers = [self.hire(f"reader{number}", Role.ANNOTATOR, Scope.REVIEW) for number in range(3)]
         self.attacker = self.hire("attacker", Role.VIEWER, Scope.READ)
         self.web = process_of(product, "web")
+        self.alone_s = 0.0  # what a run takes while nothing is in its way
         self.restarts = 0  # of the web process, by itself or its supervisor
         self._log = product.home / "logs" / "web.log"
         self._log_read = 0

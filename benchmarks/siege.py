@@ -31,7 +31,7 @@ from benchmarks._siege_scene import Scene, Tally, journal_of, scene
 from benchmarks._siege_witness import Asked, Witness, witnesses
 
 RECOVERY_S = 10.0
-GRACE_S = 100.0  # for a load to await what it has sent; after that it is given up
+GRACE_S = 180.0  # for a load to await what it has sent; after that it is given up
 SETTLE_S = 1.0
 SAMPLE_EVERY_S = 0.2
 SWOLLEN_MB = 150.0  # above idle: the next load is judged on a fresh process
@@ -70,7 +70,9 @@ def load_named(name: str) -> Load:
 # --- one load ---------------------------------------------------------------------------------------------
 
 
-async def _suffer(scene_: Scene, witness: Witness, load: Load, seconds: float, idle_mb: float) -> Suffered:
+async def _suffer(
+    scene_: Scene, witness: Witness, load: Load, seconds: float, idle_mb: float, *, goes_on: bool
+) -> Suffered:
     """Besiege the service for so long and see what comes of it."""
     suffered = Suffered(load, Tally())
     if load.before is not None:
@@ -91,8 +93,8 @@ async def _suffer(scene_: Scene, witness: Witness, load: Load, seconds: float, i
     sampling.cancel()
     suffered.above_idle_mb = max(0.0, suffered.tally.figures.pop("web_mb", 0.0) - idle_mb)
     suffered.restarts = scene_.restarts - restarts
-    if not is_well:
-        suffered.stood_still = True
+    suffered.stood_still = not is_well
+    if suffered.stood_still and goes_on:
         await _restart(scene_, witness)
     suffered.seen = witness.seen(began, ended)
     suffered.broken = dict(scene_.broken_answers())
@@ -128,24 +130,35 @@ async def _sample(scene_: Scene, tally: Tally) -> None:
 
 
 def measure(
-    seconds: float, chosen: Sequence[Load] = LOADS, *, settings: dict[str, str] | None = None
+    seconds: float,
+    chosen: Sequence[Load] = LOADS,
+    *,
+    settings: dict[str, str] | None = None,
+    goes_on: bool = True,
 ) -> list[Suffered]:
-    """So many seconds of each load on a product in a home of its own; prints a line for each."""
+    """So many seconds of each load on a product in a home of its own; prints a line for each.
+
+    Unless it `goes_on`, the first load that leaves the service silent is the last.
+    """
     with _many_files_open(), scene(settings) as scene_:
         asked = Asked(scene_.address, scene_.reads())
         with witnesses(asked, journal_of(scene_)) as witness:
-            return asyncio.run(_all(scene_, witness, chosen, seconds))
+            return asyncio.run(_all(scene_, witness, chosen, seconds, goes_on))
 
 
-async def _all(scene_: Scene, witness: Witness, chosen: Sequence[Load], seconds: float) -> list[Suffered]:
+async def _all(
+    scene_: Scene, witness: Witness, chosen: Sequence[Load], seconds: float, goes_on: bool
+) -> list[Suffered]:
     await asyncio.sleep(min(seconds, 4))  # the readers have been everywhere: everything is loaded
     idle_mb = scene_.web_mb()
     print(f"the web process takes {idle_mb:.0f} MB when idle")
     print(heading(), flush=True)
     found: list[Suffered] = []
     for load in chosen:
-        found.append(await _suffer(scene_, witness, load, seconds, idle_mb))
+        found.append(await _suffer(scene_, witness, load, seconds, idle_mb, goes_on=goes_on))
         show(found[-1])
+        if found[-1].stood_still and not goes_on:
+            break
     return found
 
 
