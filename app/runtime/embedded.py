@@ -201,7 +201,7 @@ def _initialise(home: Home, account: _Account, binaries: Path) -> None:
     """Make the data folder beside its place and rename it: what exists under its name is whole."""
     if home.postgres.exists():
         return
-    _demand_a_name(account)
+    demand_a_name(account)
     fresh = home.path / "pg.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
@@ -223,7 +223,7 @@ def _initialise(home: Home, account: _Account, binaries: Path) -> None:
     fresh.rename(home.postgres)
 
 
-def _demand_a_name(account: _Account) -> None:
+def demand_a_name(account: _Account) -> None:
     """PostgreSQL makes its data folder only for a user that has a name, which a container's number may lack."""
     try:
         pwd.getpwuid(account.uid)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,7 @@ import pytest
 import redis
 
 from app.runtime import processes
-from app.runtime.embedded import Servers, embedded_servers
+from app.runtime.embedded import NOBODY, Servers, demand_a_name, embedded_servers
 from app.runtime.home import CannotStart, Home, InUse
 
 
@@ -146,6 +147,8 @@ def test_a_path_too_long_for_a_socket_gets_a_short_folder_that_goes_with_the_ser
     [
         ({"layout": 99, "postgres": 18}, "another version of Breakwater"),
         ({"layout": 1, "postgres": 17}, "PostgreSQL 17"),
+        ({"layout": 1, "postgres": 17}, "pg_dump --host .*pg_restore --host"),
+        ({"layout": float("inf"), "postgres": 18}, "not a version stamp"),
         (["?"], "not a version stamp"),
     ],
 )
@@ -155,6 +158,22 @@ def test_a_folder_of_another_version_is_refused_untouched(tmp_path: Path, stamp:
     with pytest.raises(CannotStart, match=reason), embedded_servers(tmp_path):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["VERSION"]
+
+
+def test_data_of_another_postgres_is_refused_whatever_the_stamp_says(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").write_text(json.dumps({"layout": 1, "postgres": 18}))
+    (tmp_path / "pg").mkdir()
+    (tmp_path / "pg" / "PG_VERSION").write_text("17\n")
+
+    with pytest.raises(CannotStart, match="holds data of PostgreSQL 17"), embedded_servers(tmp_path):
+        pass
+
+
+def test_a_user_without_a_name_is_told_before_initdb_refuses() -> None:
+    nameless = replace(NOBODY, uid=4_000_000_001)
+
+    with pytest.raises(CannotStart, match="user id 4000000001 has no name"):
+        demand_a_name(nameless)
 
 
 def test_a_strangers_folder_is_refused_untouched(tmp_path: Path) -> None:
