@@ -4,16 +4,18 @@ Whatever a file holds can end that process only, and whoever wants the reading t
 it has read one by one and sees no database. What was handed over before it ended is kept.
 """
 
+import fcntl
 import gc
 import os
 import pickle
+import select
+import struct
 import sys
 import time
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import suppress
 from itertools import pairwise
-from multiprocessing.connection import Connection
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from app.forked import Forked, limit_memory
 from app.ingestion.rows import printable
@@ -24,11 +26,13 @@ WAIT_S = 1.0  # before whoever waits hears that nothing came
 STEP_ROWS = 1000
 STEP_BYTES = 16 * 1024**2  # of what is handed over, packed
 _SIGN_S = 0.5
+_GATHER_S = 0.02
+_PIPE_BYTES = 1024**2
+_LENGTH = struct.Struct("!Q")  # of the message that follows
 _HIGHEST_FILE = 2**20
 _MORE, _GOES_ON, _DONE, _STOPPED = b"m", b"g", b"d", b"s"  # what the first byte of a message says
 
 _Read = TypeVar("_Read")
-_Pipe: TypeAlias = "Connection[Any, Any]"
 
 
 class ReadingStopped(Exception):
@@ -45,10 +49,11 @@ class Reading(Generic[_Read]):
         self, things: Callable[[], Iterable[_Read]], skip: int = 0, still_s: float | None = None
     ) -> None:
         self._still_s = STILL_S if still_s is None else still_s
-        out, in_ = os.pipe()
-        self._from, into = Connection(out, writable=False), Connection(in_, readable=False)
+        self._from, into = os.pipe()
+        _widen(into)
         self._child = Forked(lambda: _read(things, skip, into))
-        into.close()
+        os.close(into)
+        self._heard = bytearray()  # what came and is not handed on
         self._is_over = False
 
     def __enter__(self) -> "Reading[_Read]":
@@ -56,7 +61,7 @@ class Reading(Generic[_Read]):
 
     def __exit__(self, *_: object) -> None:
         self._child.kill()
-        self._from.close()
+        os.close(self._from)
 
     def steps(self) -> Generator[list[_Read]]:
         """Lists of what was read, as large as one transaction should be; an empty one where nothing came for a while.
@@ -87,24 +92,48 @@ class Reading(Generic[_Read]):
             raise stopped
 
     def _next(self, heard_at: float) -> bytes | None:
-        """What comes next, packed; empty where it is a mere sign, None when nothing came for a second and at the end."""
+        """What comes next, packed; empty where it is a mere sign, None when nothing came for a while and at the end."""
         if self._is_over:
             return None
-        if not self._from.poll(WAIT_S):
+        message = self._message()
+        if message is None and self._listen():
+            message = self._message()
+        if message is None:
             if time.monotonic() - heard_at > self._still_s:
                 self._end(f"nothing came out of it for {self._still_s:.0f} seconds")
             return None
-        try:
-            message = self._from.recv_bytes()
-        except (EOFError, OSError):  # it ended between two things, or in the middle of one
-            self._end(_how(self._child.wait(WAIT_S)))
-            return None
-        if message[:1] == _STOPPED:
-            self._end(message[1:].decode())
-        if message[:1] == _DONE:
+        kind, content = message[:1], message[1:]
+        if kind == _STOPPED:
+            self._end(content.decode())
+        if kind == _DONE:
             self._is_over = True
             return None
-        return message[1:]
+        return content
+
+    def _message(self) -> bytes | None:
+        """The first whole message of what was heard."""
+        if len(self._heard) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._heard)
+        end = _LENGTH.size + length
+        if len(self._heard) < end:
+            return None
+        message = bytes(self._heard[_LENGTH.size : end])
+        del self._heard[:end]
+        return message
+
+    def _listen(self) -> bool:
+        """Take in what there is, waiting for it a little. Whether there was anything. Raises ReadingStopped at the end."""
+        poll = select.poll()
+        poll.register(self._from, select.POLLIN)
+        if not poll.poll(1000 * WAIT_S):
+            return False
+        time.sleep(_GATHER_S)  # to be woken once for many rows
+        heard = os.read(self._from, _PIPE_BYTES)
+        if not heard:
+            self._end(_how(self._child.wait(WAIT_S)))
+        self._heard += heard
+        return True
 
     def _end(self, why: str) -> None:
         self._is_over = True
@@ -121,9 +150,9 @@ def _how(status: int | None) -> str:
 # --- the process that reads -------------------------------------------------------------------------------
 
 
-def _read(things: Callable[[], Iterable[object]], skip: int, into: _Pipe) -> None:
+def _read(things: Callable[[], Iterable[object]], skip: int, into: int) -> None:
     gc.freeze()  # nothing of the parent's may be let go here: its files are closed, and their numbers used again
-    _close_all_but((2, into.fileno()))
+    _close_all_but((2, into))
     limit_memory(MOST_MEMORY)
     why: str | None = None
     is_whole = False
@@ -137,18 +166,30 @@ def _read(things: Callable[[], Iterable[object]], skip: int, into: _Pipe) -> Non
             error = sys.exc_info()[1]
             why = f"a reader failed over it ({type(error).__name__}: {printable(str(error))[:200]})"
         with suppress(BrokenPipeError):  # nobody waits any more
-            into.send_bytes(_DONE if is_whole else _STOPPED + why.encode())
+            _send(into, _DONE if is_whole else _STOPPED + why.encode())
 
 
-def _send_all(things: Iterable[object], skip: int, into: _Pipe) -> None:
+def _send_all(things: Iterable[object], skip: int, into: int) -> None:
     """Each at once, for the next may be the last; of those that are skipped a sign every half second."""
     sent_at = time.monotonic()
     for number, thing in enumerate(things):
         if number >= skip:
-            into.send_bytes(_MORE + pickle.dumps(thing, pickle.HIGHEST_PROTOCOL))
+            _send(into, _MORE + pickle.dumps(thing, pickle.HIGHEST_PROTOCOL))
         elif time.monotonic() - sent_at >= _SIGN_S:
-            into.send_bytes(_GOES_ON)
+            _send(into, _GOES_ON)
             sent_at = time.monotonic()
+
+
+def _send(into: int, message: bytes) -> None:
+    left = memoryview(_LENGTH.pack(len(message)) + message)
+    while left:
+        left = left[os.write(into, left) :]
+
+
+def _widen(pipe: int) -> None:
+    """Have room in the pipe for what is read while whoever listens writes to the database."""
+    with suppress(AttributeError, OSError):  # no Linux, or the pipes of this person are wide enough together
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _close_all_but(kept: Collection[int]) -> None:
