@@ -18,3 +18,9 @@ What passes between them is a row and a status (`pipeline`). `runs` shows and st
 stage, `prompts` edits what those stages ask, `examples` the cases that they show, `dashboard` reads across them,
 `console` is for people, tokens and settings.
 """
+
+import os
+
+# Before anybody imports pyarrow: its own pools take a gigabyte of addresses at their first use, which is all that the
+# reading of a foreign file may have (see `ingestion.confined`).
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

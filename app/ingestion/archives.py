@@ -81,13 +81,18 @@ def _check_directory(path: Path) -> None:
         locator = place - _LOCATOR_64.size
         if locator >= 0 and tail.startswith(b"PK\x06\x07", locator):
             _, _, there, _ = _LOCATOR_64.unpack_from(tail, locator)
-            # Before the locator, where the library looks, and where it should be.
-            for end in {start + locator - _END_64.size, min(there, size)}:
+            found: list[tuple[int, int]] = []
+            for end in {
+                start + locator - _END_64.size,
+                min(there, size),
+            }:  # where the library looks; where it says
                 file.seek(max(0, end))
                 record = file.read(_END_64.size)
                 if len(record) == _END_64.size and record.startswith(b"PK\x06\x06"):
                     *_, more, larger, _ = _END_64.unpack(record)
-                    entries, listed = max(entries, more), max(listed, larger)
+                    found.append((more, larger))
+            if found:
+                entries, listed = (max(of_each) for of_each in zip(*found, strict=True))
     _check_count(entries)
     if listed > _MOST_DIRECTORY:
         raise TooManyEntries(f"the list of its entries has {listed:,} bytes")

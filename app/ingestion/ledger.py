@@ -40,7 +40,8 @@ def keep_ledger(session: Session, run: Run, counts: Mapping[str, int], refusals:
         if shown[one.rule] < EXHIBITS:
             shown[one.rule] += 1
             exhibits.append(one)
-        if one.rule in _ENDS_THE_FILE:
+        is_whole = one.rule == "broken_archive" and one.file == run.params.get("source")
+        if one.rule in _ENDS_THE_FILE or is_whole:
             run.reason = f"{one.file}: {one.why}"
     queries.add_exhibits(session, run.id, exhibits)
     count_rows(session, run, dict(counts))

@@ -18,7 +18,6 @@ _TOO_LARGE = f"the next {_BATCH} rows take more memory than reading may have"
 def read_parquet(path: Path, file: str, license_: str | None) -> Iterator[Row | Refusal]:
     """The rows of a file, numbered from 1; one batch of them is in memory at a time."""
     number = 0
-    pa.set_memory_pool(pa.system_memory_pool())  # the others take a gigabyte at once, whatever is needed
     try:
         with pq.ParquetFile(path, pre_buffer=False) as parquet:
             known = {name for names in FIELDS.values() for name in names}

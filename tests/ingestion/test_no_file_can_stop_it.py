@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -84,6 +86,8 @@ def test_a_file_that_would_not_end_is_ended_with_a_rule_and_a_reason(
     (why,) = session.scalars(select(Rejection.why).where(Rejection.run_id == run.id, Rejection.rule == rule))
     assert len(why) > 10
     assert "Error" not in why
+    if rule != "unreadable":  # that is one member's
+        assert run.reason == f"source: {why}"
     assert READING_RULES[rule]
 
 
@@ -196,6 +200,25 @@ def test_a_reading_that_was_ended_is_counted_and_is_the_reason_of_its_run(
     assert (run.reason or "").startswith(
         "rows.jsonl: after outcome 1: the process that read it was ended by signal 9"
     )
+
+
+def test_an_honest_parquet_file_is_read_within_the_limit_by_a_process_that_never_read_one(tmp_path: Path):
+    """Arrow takes a gigabyte at its first use unless it is told not to; here it was used already."""
+    path = written(
+        tmp_path, hostile.parquet([f"def f{number}(): return 1" for number in range(700)]), "a.parquet"
+    )
+    script = (
+        "from pathlib import Path; from app.ingestion.confined import Reading;"
+        "from app.ingestion.readers import Format, read_source;"
+        f"path = Path({str(path)!r}); read = lambda: read_source(path, 'a', Format.PARQUET, None);"
+        "reading = Reading(read); print(*(type(one).__name__ for step in reading.steps() for one in step))"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert ended.stdout.split() == ["Row"] * 700
 
 
 # --- recognising ------------------------------------------------------------------------------------------
