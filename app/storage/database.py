@@ -2,8 +2,10 @@
 
 import json
 import select
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import psycopg
@@ -31,6 +33,7 @@ class Bounds(NamedTuple):
     lock_s: float | None = None  # waiting for a row that somebody else holds
     statement_s: float | None = None
     idle_s: float | None = None  # in a transaction that asks nothing
+    connect_s: int = 10  # until there is a connection
 
 
 OWN_NAME = "breakwater"
@@ -41,9 +44,9 @@ WEB = Bounds(f"{OWN_NAME} web", lock_s=5, statement_s=30, idle_s=60)
 COMMAND = Bounds(f"{OWN_NAME} command", lock_s=30)
 DRAIN = Bounds(f"{OWN_NAME} drain", lock_s=2, statement_s=60, idle_s=60)
 JOB = Bounds(f"{OWN_NAME} job", lock_s=20, statement_s=900, idle_s=60)
+PROBE = Bounds(f"{OWN_NAME} probe", lock_s=2, statement_s=2, idle_s=10, connect_s=2)
 SWEEPER = Bounds(f"{OWN_NAME} sweeper", lock_s=1, statement_s=60, idle_s=20)
 
-_CONNECT_S = 10
 _TCP = {  # a peer that is gone without a word is found in under a minute
     "keepalives": 1,
     "keepalives_idle": 20,
@@ -59,12 +62,21 @@ def compact_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def make_engine(database_url: str, bounds: Bounds = UNBOUNDED, **options: Any) -> Engine:
+def make_engine(
+    database_url: str,
+    bounds: Bounds = UNBOUNDED,
+    *,
+    connect_args: Mapping[str, Any] = MappingProxyType({}),
+    **options: Any,
+) -> Engine:
     """An engine for `database_url`; any Postgres URL form is taken and driven by psycopg 3."""
     url = database_url.replace("postgres://", "postgresql://", 1)
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     made = create_engine(
-        url, json_serializer=compact_json, connect_args=_connect_args(url, bounds), **options
+        url,
+        json_serializer=compact_json,
+        connect_args={**_connect_args(url, bounds), **connect_args},
+        **options,
     )
     event.listen(made, "checkout", _demand_alive)
     event.listen(made, "connect", _read_any_moment)
@@ -80,7 +92,7 @@ def _connect_args(url: str, bounds: Bounds) -> dict[str, Any]:
         "idle_in_transaction_session_timeout": bounds.idle_s,
     }
     ours = [f"-c {name}={seconds * 1000:.0f}" for name, seconds in limits.items() if seconds is not None]
-    known = {"application_name": bounds.name, "connect_timeout": _CONNECT_S, **_TCP}
+    known = {"application_name": bounds.name, "connect_timeout": bounds.connect_s, **_TCP}
     args: dict[str, Any] = {name: value for name, value in known.items() if name not in said}
     if ours:  # what the address says comes last, and wins
         args["options"] = " ".join([*ours, *([asked] if isinstance(asked, str) else asked)]).strip()
