@@ -480,10 +480,10 @@ def verify(
     """Recompute a release's hashes and certificate from the files alone; exit status 1 names each problem."""
     from app.export.report import paragraph, record
     from app.export.verify import verify as check
-    from app.forked import limit_memory
+    from app.forked import memory_limited
 
-    limit_memory(_MOST_MEMORY_TO_VERIFY)
-    verified = check(folder)
+    with memory_limited(_MOST_MEMORY_TO_VERIFY):
+        verified = check(folder)
     if as_json:
         print(json.dumps(record(verified)))
     else:

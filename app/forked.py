@@ -11,8 +11,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _SHORTEST_LOOK_S, _LONGEST_LOOK_S = 0.001, 0.05
@@ -64,12 +64,26 @@ def limit_memory(more: int) -> None:
 
     What asks for more gets a MemoryError, or is ended where C takes no notice.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, highest = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, highest))
     with suppress(OSError, ValueError):  # no Linux
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         now, highest = resource.getrlimit(resource.RLIMIT_AS)
         if now == resource.RLIM_INFINITY:
             resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, highest))
+
+
+@contextmanager
+def memory_limited(more: int) -> Iterator[None]:
+    """The same while the block lasts."""
+    kinds = (resource.RLIMIT_CORE, resource.RLIMIT_AS)
+    before = [resource.getrlimit(kind) for kind in kinds]
+    limit_memory(more)
+    try:
+        yield
+    finally:
+        for kind, limits in zip(kinds, before, strict=True):
+            resource.setrlimit(kind, limits)
 
 
 def _be(work: Callable[[], None], parent: int) -> None:

@@ -125,11 +125,12 @@ class _Plan(NamedTuple):
     kind: str  # fine, or a kind of error or of unusable reply
     is_reply: bool = True  # billable
     retry_after_s: float | None = None
+    is_odd: bool = False  # see `tests.odd_replies`
 
 
 def _plan(behaviour: Behaviour, body: dict[str, Any], key: str, draw: random.Random) -> _Plan:
     if (mode := behaviour.modes.get(body["model"])) is not None:
-        return _Plan(mode)
+        return _Plan(mode, is_odd=True)
     if refused := _refused_at_the_door(behaviour, body["model"], key):
         return refused
     luck = draw.random()
@@ -245,7 +246,7 @@ class _Connection(asyncio.Protocol):
         if plan.kind == "slow" and not self._drip(started):
             self._loop.call_later(self._behaviour.drip_s, self._answer, body, plan, draw, started)
             return
-        if plan.kind in ODD:
+        if plan.is_odd:
             self._answer_oddly(body, plan, draw, started)
             return
         if plan.is_reply:

@@ -21,6 +21,7 @@ from app.review.assignment import LEASE_MINUTES, WhyEmpty, why_empty
 from app.review.blind import draw_in_hand
 from app.review.filters import Filters
 from app.review.judgement import PAST
+from app.storage.locks import lock_cards
 from app.storage.tables import Instance, Lease, Person, Project
 
 _IN_WORK = Lease.stream == Stream.WORK
@@ -50,6 +51,9 @@ def next_card(
     filters = filters or Filters()
     reader = work_queue.reader_of(session, project.id, person.id)
     held = _held(session, project.id, person.id, filters) if reader.holds else []
+    if not held and beside is None:  # two tabs at once: the second is shown what the first is given
+        lock_cards(session, person.id)
+        held = _held(session, project.id, person.id, filters)
     if prefetch and beside is None and held:
         beside = held[0].instance.id
     for card in held:

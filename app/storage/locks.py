@@ -26,3 +26,8 @@ def lock_steering(session: Session, run_id: int) -> None:
     Its row is not locked by that: workers take its items first and the row last, and go on.
     """
     session.execute(select(func.pg_advisory_xact_lock(func.hashtext("steer"), func.hashint8(run_id))))
+
+
+def lock_cards(session: Session, person_id: int) -> None:
+    """A person who asks for a card twice at once is given one after the other."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("cards"), func.hashint8(person_id))))

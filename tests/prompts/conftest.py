@@ -10,8 +10,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.engine.asking import take_off
+from app.engine.items import claim
 from app.engine.recording import Landed, land
-from app.pipeline import RunKind, RunState
+from app.pipeline import MODEL_STAGES, RunKind, RunState
 from app.prompting.prompt import Prompt, Reply
 from app.runtime.wiring import HANDLERS
 from app.settings import settings
@@ -79,7 +80,7 @@ def instance_or_verdict(prompt: Prompt) -> str:
 def a_turn(session: Session, answer: Answer = instance_or_verdict) -> list[Prompt]:
     """All questions asked once, no try waited for, and their answers recorded; returns what was asked."""
     session.execute(update(WorkItem).values(next_attempt_at=func.now()))
-    departures = take_off(session, HANDLERS, "tests", 100).departures
+    departures = take_off(session, HANDLERS, claim(session, MODEL_STAGES, 100, "tests")).departures
     landed = [
         Landed(one.call.id, one.item, Reply(answer(one.prompt), "stop", None, 100, 20), 5)
         for one in departures

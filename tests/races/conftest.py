@@ -1,4 +1,4 @@
-"""One product for all races of a process."""
+"""One product for all races of a process; its passwords and its database are no other tests'."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from app.accounts import passwords
 from tests.races.product import Product, serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(servers: tuple[str, str]) -> Iterator[Product]:
     with pytest.MonkeyPatch.context() as patch, serving(servers[0]) as product:
         # No race is about the work of a hash, and twelve at once would take the machine.

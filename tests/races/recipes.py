@@ -16,7 +16,7 @@ from app.pipeline import Move, Scope, Task
 from app.review.bulk import Asked as BulkAsked
 from app.review.bulk import act
 from app.review.filters import Filters
-from app.storage.tables import BulkAction, Price, RateLimit
+from app.storage.tables import BulkAction, Guideline, Price, RateLimit
 from app.storage.versions import add_version
 from tests.races.product import Asked, form, send, upload
 from tests.races.worlds import World
@@ -495,6 +495,8 @@ def renew(world: World) -> Asked:
 
 @once("POST /review/guideline/seen")
 def guideline_seen(world: World) -> Asked:
+    world.session.add(Guideline(project_id=world.project.id, version=1, markdown="Read twice."))
+    world.session.flush()
     return form("/review/guideline/seen", version=1)
 
 

@@ -22,7 +22,7 @@ from app.engine.items import claim
 from app.engine.rereading import Came, look, read_again
 from app.engine.runs import complete_runs, progress_of, resume_run
 from app.errors import Conflict, Unparsable
-from app.pipeline import InstanceStatus, RunState, Scope, Stage, Task, Verdict
+from app.pipeline import MODEL_STAGES, InstanceStatus, RunState, Scope, Stage, Task, Verdict
 from app.prompting.reading import REPAIRED
 from app.runtime.rereaders import REREADERS
 from app.runtime.wiring import HANDLERS
@@ -202,8 +202,8 @@ def outcomes(session: Session, run: Run) -> dict[str, int]:
 def drained(session: Session) -> list[Departure]:
     """Work until nothing is due; what would be sent to a model."""
     departures: list[Departure] = []
-    while (taken := take_off(session, HANDLERS, "test", 100)).claimed:
-        departures += taken.departures
+    while items := claim(session, MODEL_STAGES, 100, "test"):
+        departures += take_off(session, HANDLERS, items).departures
     complete_runs(session)
     session.flush()
     session.expire_all()
