@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def limit_memory(more: int) -> None:
 
 
 @contextmanager
-def memory_limited(more: int) -> Iterator[None]:
+def memory_limited(more: int) -> Generator[None]:
     """The same while the block lasts."""
     kinds = (resource.RLIMIT_CORE, resource.RLIMIT_AS)
     before = [resource.getrlimit(kind) for kind in kinds]
