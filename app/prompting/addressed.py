@@ -150,7 +150,7 @@ _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _LETTERS_APART = re.compile(r"\b(?:[a-z] ){4}[a-z]\b")
 _PIECE = 256  # characters
 _LETTER_APART = re.compile(r"\b(\w) (?=\w\b)")
-_LEADERS = re.compile(r"^[ \t]*(?:#+|//+|/?\*+|--+|;+|>+)?[ \t]*", re.MULTILINE)
+_LEADERS = re.compile(r"^[ \t]*+(?:#++|//++|/?\*++|--++|;++|>++)?+[ \t]*+", re.MULTILINE)
 
 
 def spoken_to_a_model(text: str) -> re.Match[str] | None:

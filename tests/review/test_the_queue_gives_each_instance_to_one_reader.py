@@ -221,7 +221,7 @@ def test_another_tab_that_asks_at_the_same_moment_is_shown_the_same_card(
     project, ada = make_project(session), make_person(session)
     first = instances_of(session, project, 2)[0]
     given = card_for(session, project, ada)
-    seen_before = iter([[], first])  # the other tab's queries saw the time before
+    seen_before = iter([[], [], first])  # the other tab's queries saw the time before
     monkeypatch.setattr(work_queue, "open_leases", lambda *asked: next(seen_before))
     monkeypatch.setattr(work_queue, "lock_next", lambda *asked: next(seen_before))
 
